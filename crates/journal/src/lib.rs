@@ -1,1 +1,26 @@
-//! journal
+//! The journal: ordered, durable, fenced records.
+//!
+//! One operation carries everything: [`Journal::append`] at an expected position either commits, or
+//! says precisely what it did not do. It persists, fences and elects at once. The journal never
+//! knows what a task is: records are opaque bytes, and leadership is a record like any other.
+//!
+//! Everything here is synchronous and blocks. The server calls it from a thread of its own; the
+//! simulation calls it directly, on a disk of its own.
+//!
+//! Two backends live here: [`MemoryJournal`], and [`FileJournal`] over a small [`disk::Disk`].
+//! The bytes on disk are described in `docs/reference/journal-format.md`, the decisions in
+//! `docs/design/journal.md`.
+
+pub mod disk;
+pub mod file;
+mod journal;
+mod memory;
+mod name;
+
+pub use file::{FileJournal, FileOptions, OpenError};
+pub use journal::{
+    Append, Entry, Fault, Journal, JournalReader, MAX_GROUP_BYTES, MAX_RECORD_BYTES, ReadError,
+    Refusal, Room, TrimError,
+};
+pub use memory::MemoryJournal;
+pub use name::{JournalId, Position, Writer};
