@@ -1,0 +1,205 @@
+//! Leases are given, start and end.
+
+use crate::command::{Ended, OnLost, Outcome};
+use crate::event::Next;
+use crate::id::{Attempt, Key, WorkerId};
+use crate::limits;
+use crate::state::{EntryKey, Held, Lease, State, Timer, UnitPhase};
+use crate::time::{Span, Timestamp};
+
+/// How much longer than its timeout an attempt without a guard may hold its lease: its own report
+/// of the timeout is to arrive first.
+const TIMEOUT_GRACE: Span = Span::secs(10);
+
+impl State {
+    pub(super) fn leased(&mut self, at: Timestamp, key: Key, attempt: Attempt, id: WorkerId) {
+        self.count_skips(key);
+        self.unqueue(key);
+        let Some(task) = self.tasks.get_mut(key.task()) else {
+            return;
+        };
+        let group_id = task.group;
+        let policy = task.policy;
+        if let Some(unit) = task.unit_mut(key.index()) {
+            unit.phase = UnitPhase::Running;
+            unit.attempts = attempt;
+            unit.skips = 0;
+        }
+        self.meta.service += 1;
+        let service = self.meta.service;
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if let Some(task) = self.tasks.get(key.task()) {
+            worker.remember(task.affinity());
+        }
+        worker.last_used = service;
+        worker.leases.insert((key, attempt));
+        if let Some(poll) = worker.poll.as_mut().filter(|poll| poll.credit > 0) {
+            poll.credit -= 1;
+            poll.leases.push((key, attempt));
+        }
+        let timeout = self
+            .policies
+            .get(policy)
+            .timeout
+            .filter(|_| worker.hello.polling);
+        let times_out_at = timeout.map(|timeout| at + timeout + TIMEOUT_GRACE);
+        if let Some(at) = times_out_at {
+            self.timers.set(at, Timer::Timeout(key, attempt));
+        }
+        let pod_id = worker.pod;
+        let lease = Lease {
+            worker: id,
+            pod: pod_id,
+            group: group_id,
+            since: at,
+            started: false,
+            revoked: false,
+            times_out_at,
+            stored: false,
+        };
+        self.leases.insert((key, attempt), lease);
+        if let Some(group) = self.groups.get_mut(group_id.0 as usize) {
+            group.running += 1;
+            group.last_served = service;
+        }
+        let mut full = false;
+        if let Some(pod) = self.pods.get_mut(&pod_id) {
+            pod.used += 1;
+            full = !pod.has_room();
+        }
+        self.refresh_group(group_id);
+        match full {
+            true => self.refresh_pod(pod_id),
+            false => self.refresh_worker(id),
+        }
+        self.touch(EntryKey::Task(key.task()));
+        self.touch(EntryKey::Lease(key, attempt));
+        self.touch(EntryKey::Group(group_id));
+        self.touch(EntryKey::Worker(id));
+    }
+
+    /// Those that wait longer than `key` and were passed over for it have been skipped once more.
+    fn count_skips(&mut self, key: Key) {
+        let Some(task) = self.tasks.get(key.task()) else {
+            return;
+        };
+        let Some(level) = self
+            .group(task.group)
+            .and_then(|group| group.level(task.priority))
+        else {
+            return;
+        };
+        if level.affine == 0 {
+            return;
+        }
+        let passed: Vec<Key> = level
+            .window(&self.tasks, limits::AFFINITY_LOOK_AHEAD)
+            .map(|(waiting, _)| waiting)
+            .filter(|waiting| *waiting < key && waiting.task() != key.task())
+            .collect();
+        for key in passed {
+            let task = self.tasks.get_mut(key.task());
+            if let Some(unit) = task.and_then(|task| match task.array().is_some() {
+                true => Some(&mut task.unit),
+                false => task.unit_mut(None),
+            }) {
+                unit.skips = unit.skips.saturating_add(1);
+            }
+        }
+    }
+
+    pub(super) fn started(&mut self, key: Key, attempt: Attempt) {
+        if let Some(lease) = self.leases.get_mut(&(key, attempt)) {
+            lease.started = true;
+            self.touch(EntryKey::Lease(key, attempt));
+        }
+    }
+
+    pub(super) fn attempt_ended(
+        &mut self,
+        at: Timestamp,
+        token: (Key, Attempt),
+        ended: Ended,
+        outcome: &Outcome,
+        next: Next,
+    ) {
+        let (key, _) = token;
+        if let Some(unit) = self
+            .tasks
+            .get_mut(key.task())
+            .and_then(|task| task.unit_mut(key.index()))
+        {
+            match outcome {
+                Outcome::Failed { .. } => unit.failures += 1,
+                Outcome::Lost => unit.lost = unit.lost.saturating_add(1),
+                Outcome::Succeeded | Outcome::Again { .. } | Outcome::Released => {}
+            }
+        }
+        match next {
+            Next::Over { phase, .. } => self.finish(key, phase, at),
+            Next::Queued => self.enqueue(key, requeue_reason(outcome)),
+            Next::Scheduled { until, reason } => self.schedule(key, until, reason),
+        }
+        self.touch(EntryKey::Task(key.task()));
+        self.end_lease(at, token, ended);
+    }
+
+    /// Frees what a lease took. A lost lease in a pod that holds keeps its slot.
+    pub(super) fn end_lease(&mut self, at: Timestamp, token: (Key, Attempt), ended: Ended) {
+        let Some(lease) = self.leases.remove(&token) else {
+            return;
+        };
+        if lease.stored {
+            self.dirty
+                .push(crate::state::Dirty::Removed(EntryKey::Lease(
+                    token.0, token.1,
+                )));
+        }
+        if let Some(at) = lease.times_out_at {
+            self.timers.clear(at, Timer::Timeout(token.0, token.1));
+        }
+        if let Some(group) = self.groups.get_mut(lease.group.0 as usize) {
+            group.running = group.running.saturating_sub(1);
+        }
+        let mut who = (String::new(), 0);
+        if let Some(worker) = self.workers.get_mut(&lease.worker) {
+            worker.leases.remove(&token);
+            who = (worker.hello.name.clone(), worker.hello.incarnation);
+        }
+        let mut was_full = false;
+        if let Some(pod) = self.pods.get_mut(&lease.pod) {
+            was_full = !pod.has_room();
+            pod.used = pod.used.saturating_sub(1);
+            if ended == Ended::Lost && pod.on_lost == OnLost::Hold {
+                let (key, attempt) = token;
+                pod.held.push(Held {
+                    key,
+                    attempt,
+                    worker: who.0,
+                    incarnation: who.1,
+                    since: at,
+                });
+                self.touch(EntryKey::Pod(lease.pod));
+            }
+        }
+        self.refresh_group(lease.group);
+        match was_full {
+            true => self.refresh_pod(lease.pod),
+            false => self.refresh_worker(lease.worker),
+        }
+        self.touch(EntryKey::Group(lease.group));
+    }
+}
+
+/// A lost attempt shows in what the task waits for.
+fn requeue_reason(outcome: &Outcome) -> crate::reason::Reason {
+    match outcome {
+        Outcome::Lost => crate::reason::Reason::WorkerLost,
+        Outcome::Failed { .. } => crate::reason::Reason::Backoff,
+        Outcome::Succeeded | Outcome::Again { .. } | Outcome::Released => {
+            crate::reason::Reason::None
+        }
+    }
+}

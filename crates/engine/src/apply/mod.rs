@@ -1,0 +1,132 @@
+//! Folds one event into the state. The same code runs live and in replay, so it never fails,
+//! never refuses and never looks at anything but its arguments: an event that does not fit the
+//! state (which a correct journal does not hold) changes what it can and leaves the rest.
+
+mod leases;
+mod tasks;
+mod workers;
+
+use crate::event::{Change, Event};
+use crate::id::GroupId;
+use crate::limits;
+use crate::state::{EntryKey, Group, State};
+
+/// Applies one event.
+pub fn apply(state: &mut State, event: &Event) {
+    let at = event.at;
+    state.meta.last_at = state.meta.last_at.max(at);
+    match &event.change {
+        Change::EpochStarted {
+            epoch,
+            writer,
+            limits,
+        } => {
+            state.meta.epoch = *epoch;
+            state.meta.writer.clone_from(writer);
+            state.meta.limits = *limits;
+            state.detach_all();
+        }
+        Change::TermRenewed => {}
+        Change::GroupCreated { group, name } => state.create_group(*group, name),
+        Change::GroupSet {
+            group,
+            max_running,
+            paused,
+        } => {
+            state.set_group(*group, *max_running, *paused);
+        }
+        Change::PodCreated { pod, name, slots } => state.create_pod(*pod, name, *slots, at),
+        Change::PodSet { pod, settings } => state.set_pod(*pod, settings),
+        Change::PodReleased { pod } => state.release_pod(*pod, at),
+        Change::SlotReleased { pod, key, attempt } => {
+            state.release_slot(*pod, (*key, *attempt), at);
+        }
+        Change::PodForgotten { pod } => state.forget_pod(*pod),
+        Change::Submitted {
+            first,
+            request,
+            policies,
+            tasks,
+        } => {
+            state.submitted(at, *first, request.as_ref(), policies, tasks);
+        }
+        Change::Due { key } => state.due(*key),
+        Change::Leased {
+            key,
+            attempt,
+            worker,
+        } => state.leased(at, *key, *attempt, *worker),
+        Change::Started { key, attempt, .. } => state.started(*key, *attempt),
+        Change::AttemptEnded {
+            key,
+            attempt,
+            ended,
+            outcome,
+            next,
+            ..
+        } => {
+            state.attempt_ended(at, (*key, *attempt), *ended, outcome, *next);
+        }
+        Change::LeaseReleased {
+            key,
+            attempt,
+            ended,
+        } => {
+            state.end_lease(at, (*key, *attempt), *ended);
+        }
+        Change::Closed { key, phase, .. } => state.closed(at, *key, *phase),
+        Change::Revived { .. } => state.revived(&event.change),
+        Change::Joined {
+            worker,
+            pod,
+            groups,
+            hello,
+        } => {
+            state.joined(at, *worker, *pod, groups, hello);
+        }
+        Change::Detached { worker } => state.detach(*worker),
+        Change::Left { worker, .. } => state.left(at, *worker),
+        Change::PollOpened { worker, poll, max } => state.open_poll(*worker, *poll, *max),
+        Change::PollClosed { worker } => state.close_poll(*worker),
+        Change::Announced { worker, keys } => state.announced(*worker, keys),
+        Change::DrainSet { worker, on } => state.set_drain(*worker, *on),
+    }
+    sweep(state);
+    state.touch(EntryKey::Meta);
+}
+
+/// Forgets a bounded number of dedup keys and answers whose time is over.
+fn sweep(state: &mut State) {
+    let now = state.meta.last_at;
+    for _ in 0..limits::SWEEP_PER_EVENT {
+        let Some((group, key)) = state.dedup.sweep(now) else {
+            break;
+        };
+        state.touch(EntryKey::Dedup(group, key));
+    }
+    for _ in 0..limits::SWEEP_PER_EVENT {
+        let max = state.meta.limits.max_request_ids;
+        let Some(id) = state.requests.sweep(now, max) else {
+            break;
+        };
+        state.touch(EntryKey::Request(id));
+    }
+}
+
+impl State {
+    fn create_group(&mut self, id: GroupId, name: &str) {
+        self.group_names.insert(name.to_owned(), id);
+        self.groups.push(Group::new(name.to_owned()));
+        self.touch(EntryKey::Group(id));
+    }
+
+    fn set_group(&mut self, id: GroupId, max: Option<Option<u32>>, paused: Option<bool>) {
+        let Some(group) = self.groups.get_mut(id.0 as usize) else {
+            return;
+        };
+        group.max_running = max.unwrap_or(group.max_running);
+        group.paused = paused.unwrap_or(group.paused);
+        self.refresh_group(id);
+        self.touch(EntryKey::Group(id));
+    }
+}

@@ -1,0 +1,70 @@
+//! Which task goes to which worker next.
+
+use crate::event::Change;
+use crate::id::{Attempt, GroupId, Key, WorkerId};
+use crate::limits;
+use crate::state::{Level, State, Task, Worker};
+
+/// The next lease, if one can be given: the most urgent group that was served least recently, its
+/// worker used least recently, and of its most urgent tasks the one that fits that worker best.
+pub(super) fn next_lease(state: &State) -> Option<Change> {
+    let group = state.ready.best()?;
+    let id = state.least_used_worker(group)?;
+    let worker = state.worker(id)?;
+    let key = choose(state, group, worker)?;
+    let attempt = next_attempt(state, key);
+    Some(leased(key, attempt, id))
+}
+
+fn leased(key: Key, attempt: Attempt, worker: WorkerId) -> Change {
+    Change::Leased {
+        key,
+        attempt,
+        worker,
+    }
+}
+
+fn next_attempt(state: &State, key: Key) -> Attempt {
+    let task = state.tasks.get(key.task());
+    task.and_then(|task| task.unit(key.index()))
+        .map_or(0, |unit| unit.attempts)
+        + 1
+}
+
+fn choose(state: &State, group: GroupId, worker: &Worker) -> Option<Key> {
+    let group = state.group(group)?;
+    let level = group.level(group.top()?)?;
+    if level.affine == 0 || worker.keys.is_empty() {
+        return level.head(&state.tasks);
+    }
+    best_match(state, level, worker)
+}
+
+/// The task that shares most keys with the worker, the oldest of equals. One that was passed over
+/// too often goes first, whatever it matches.
+fn best_match(state: &State, level: &Level, worker: &Worker) -> Option<Key> {
+    let mut best: Option<(usize, Key)> = None;
+    let mut starved: Option<Key> = None;
+    for (key, task) in level.window(&state.tasks, limits::AFFINITY_LOOK_AHEAD) {
+        if skips(task, key) >= limits::AFFINITY_SKIPS {
+            starved = Some(starved.map_or(key, |other| other.min(key)));
+        }
+        let matches = worker.matches(task.affinity());
+        let better =
+            best.is_none_or(|(most, oldest)| matches > most || (matches == most && key < oldest));
+        if better {
+            best = Some((matches, key));
+        }
+    }
+    starved
+        .or(best.map(|(_, key)| key))
+        .or_else(|| level.head(&state.tasks))
+}
+
+/// An array counts its skips as a whole.
+fn skips(task: &Task, key: Key) -> u16 {
+    match task.array() {
+        Some(_) => task.unit.skips,
+        None => task.unit(key.index()).map_or(0, |unit| unit.skips),
+    }
+}

@@ -1,0 +1,99 @@
+//! Reads the state and says what happens next: one file per family of commands. Nothing in here
+//! changes anything.
+
+mod dispatch;
+mod report;
+mod settings;
+mod submit;
+mod tasks;
+mod tick;
+mod workers;
+
+use crate::command::{Answer, Command, Decision};
+use crate::event::{Change, Event};
+use crate::rejection::Rejection;
+use crate::state::State;
+use crate::time::Timestamp;
+
+/// Decides one command.
+///
+/// `now` is the leader's time: at least [`State::last_at`], or it counts as that.
+///
+/// # Errors
+///
+/// A [`Rejection`] when the rules refuse the command; then nothing is to be changed.
+pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decision, Rejection> {
+    let now = now.max(state.last_at());
+    match command {
+        Command::StartEpoch {
+            epoch,
+            writer,
+            limits,
+        } => {
+            let current = state.epoch();
+            if epoch <= current {
+                return Err(Rejection::StaleEpoch {
+                    current,
+                    got: epoch,
+                });
+            }
+            Ok(done(
+                now,
+                [Change::EpochStarted {
+                    epoch,
+                    writer,
+                    limits,
+                }],
+            ))
+        }
+        Command::RenewTerm => Ok(done(now, [Change::TermRenewed])),
+        Command::Submit(submission) => submit::submit(state, now, submission),
+        Command::Cancel { key, note } => tasks::cancel(state, now, key, note),
+        Command::Retry(revival) => tasks::retry(state, now, revival),
+        Command::Join(hello) => workers::join(state, now, hello),
+        Command::Detach { worker } => workers::detach(state, now, worker),
+        Command::Leave { worker } => workers::leave(state, now, worker),
+        Command::LoseWorker { worker } => workers::lose(state, now, worker),
+        Command::LoseLease { key, attempt } => report::lose(state, now, key, attempt),
+        Command::Poll { worker, poll, max } => workers::poll(state, now, worker, poll, max),
+        Command::EndPoll { worker, poll } => workers::end_poll(state, now, worker, poll),
+        Command::Announce { worker, keys } => workers::announce(state, now, worker, keys),
+        Command::Start { key, attempt, ago } => report::start(state, now, key, attempt, ago),
+        Command::Report(report) => report::report(state, now, report),
+        Command::SetGroup {
+            group,
+            max_running,
+            paused,
+        } => settings::set_group(state, now, group, max_running, paused),
+        Command::SetPod { pod, settings } => settings::set_pod(state, now, pod, settings),
+        Command::ReleasePod { pod } => settings::release_pod(state, now, pod),
+        Command::Drain { worker, on } => workers::drain(state, now, worker, on),
+        Command::Tick => Ok(done(now, tick::tick(state, now))),
+        Command::Dispatch => Ok(done(now, dispatch::next_lease(state))),
+    }
+}
+
+fn done(now: Timestamp, changes: impl IntoIterator<Item = Change>) -> Decision {
+    answered(now, changes, Answer::Done)
+}
+
+fn answered(now: Timestamp, changes: impl IntoIterator<Item = Change>, answer: Answer) -> Decision {
+    let events = changes
+        .into_iter()
+        .map(|change| Event { at: now, change })
+        .collect();
+    Decision { events, answer }
+}
+
+/// Refuses a number outside its bounds.
+fn check_range(field: &str, min: u64, max: u64, got: u64) -> Result<(), Rejection> {
+    if (min..=max).contains(&got) {
+        return Ok(());
+    }
+    Err(Rejection::OutOfRange {
+        field: field.to_owned(),
+        min,
+        max,
+        got,
+    })
+}

@@ -1,0 +1,171 @@
+//! Accepting tasks: all of a submission or none.
+
+use std::collections::BTreeMap;
+
+use super::settings::check_room;
+use super::{answered, check_range};
+use crate::command::{Answer, Decision, Ids, NewTask, Submission};
+use crate::event::{Accepted, Change};
+use crate::id::{GroupId, Key, MAX_ELEMENTS, TaskId};
+use crate::limits;
+use crate::rejection::Rejection;
+use crate::state::State;
+use crate::time::Timestamp;
+
+pub(super) fn submit(
+    state: &State,
+    now: Timestamp,
+    submission: Submission,
+) -> Result<Decision, Rejection> {
+    if let Some(request) = submission.request
+        && let Some(entry) = state.requests.get(request.id)
+    {
+        return match entry.content == request.content {
+            true => Ok(answered(now, [], Answer::Submitted(entry.ids.clone()))),
+            false => Err(Rejection::RequestConflict),
+        };
+    }
+    let Submission {
+        request,
+        groups,
+        policies,
+        tasks,
+    } = submission;
+    check_range(
+        "tasks",
+        1,
+        limits::SUBMISSION_TASKS as u64,
+        tasks.len() as u64,
+    )?;
+    check_room(
+        state.live_tasks() as usize + tasks.len(),
+        limits::LIVE_TASKS as usize,
+        "tasks",
+    )?;
+    for (index, task) in tasks.iter().enumerate() {
+        check_task(index, task)?;
+    }
+    let (groups, mut changes) = number_groups(state, groups)?;
+    let existing = find_duplicates(state, &groups, &tasks)?;
+    let first = state.next_task();
+    let ids = number_tasks(first, &existing);
+    let accepted: Vec<Accepted> = tasks
+        .into_iter()
+        .zip(&existing)
+        .filter(|(_, existing)| existing.is_none())
+        .map(|(task, _)| Accepted {
+            group: groups[task.group as usize],
+            task,
+        })
+        .collect();
+    if accepted.is_empty() {
+        return Ok(answered(now, [], Answer::Submitted(ids)));
+    }
+    let request = request.map(|request| (request, ids.clone()));
+    changes.push(Change::Submitted {
+        first,
+        request,
+        policies,
+        tasks: accepted,
+    });
+    Ok(answered(now, changes, Answer::Submitted(ids)))
+}
+
+fn check_task(index: usize, task: &NewTask) -> Result<(), Rejection> {
+    let field = |name: &str| format!("tasks[{index}].{name}");
+    let (least, most) = (limits::PRIORITY_MIN, limits::PRIORITY_MAX);
+    if !(least..=most).contains(&task.priority) {
+        check_range(
+            &field("priority"),
+            least.into(),
+            most.into(),
+            task.priority.into(),
+        )?;
+    }
+    if let Some(count) = task.count {
+        check_range(&field("count"), 1, MAX_ELEMENTS.into(), count.into())?;
+    }
+    if task.affinity.len() > limits::AFFINITY_KEYS {
+        let got = task.affinity.len() as u64;
+        check_range(&field("affinity"), 0, limits::AFFINITY_KEYS as u64, got)?;
+    }
+    Ok(())
+}
+
+/// The numbers of the groups named, and the events that make the new ones.
+fn number_groups(
+    state: &State,
+    names: Vec<String>,
+) -> Result<(Vec<GroupId>, Vec<Change>), Rejection> {
+    let mut changes = Vec::new();
+    let mut made: BTreeMap<String, GroupId> = BTreeMap::new();
+    let mut numbers = Vec::with_capacity(names.len());
+    for name in names {
+        if let Some(group) = state.group_names.get(&name).or_else(|| made.get(&name)) {
+            numbers.push(*group);
+            continue;
+        }
+        check_room(state.groups.len() + made.len(), limits::GROUPS, "groups")?;
+        let group = GroupId((state.groups.len() + made.len()) as u32);
+        changes.push(Change::GroupCreated {
+            group,
+            name: name.clone(),
+        });
+        made.insert(name, group);
+        numbers.push(group);
+    }
+    Ok((numbers, changes))
+}
+
+/// For each task the one that its dedup key stands for already.
+fn find_duplicates(
+    state: &State,
+    groups: &[GroupId],
+    tasks: &[NewTask],
+) -> Result<Vec<Option<TaskId>>, Rejection> {
+    let mut seen: BTreeMap<(GroupId, u128), usize> = BTreeMap::new();
+    let mut existing = vec![None; tasks.len()];
+    for (index, task) in tasks.iter().enumerate() {
+        let Some((key, content)) = task.dedup else {
+            continue;
+        };
+        let group = groups[task.group as usize];
+        if let Some(first) = seen.insert((group, key), index) {
+            return Err(Rejection::DuplicateInBatch { index, first });
+        }
+        match state.dedup.get(group, key) {
+            Some(entry) if entry.content == content => existing[index] = Some(entry.task),
+            Some(entry) => {
+                let existing: Key = entry.task.key();
+                return Err(Rejection::DedupConflict { index, existing });
+            }
+            None => {
+                let limit = state.meta.limits.max_dedup_keys;
+                if state.dedup.len() + seen.len() as u64 > limit {
+                    return Err(Rejection::Full {
+                        what: "dedup keys",
+                        limit,
+                    });
+                }
+            }
+        }
+    }
+    Ok(existing)
+}
+
+fn number_tasks(first: TaskId, existing: &[Option<TaskId>]) -> Ids {
+    if existing.iter().all(Option::is_none) {
+        return Ids::Range {
+            first,
+            count: existing.len() as u32,
+        };
+    }
+    let mut next = first.0;
+    let mut number = |existing: &Option<TaskId>| {
+        existing.unwrap_or_else(|| {
+            next += 1;
+            TaskId(next - 1)
+        })
+    };
+    Ids::List(existing.iter().map(&mut number).collect())
+}

@@ -1,0 +1,302 @@
+//! Workers join, leave, are lost, and poll.
+
+use super::report::lost;
+use super::settings::check_room;
+use super::{answered, check_range, done};
+use crate::command::{Answer, Decision, Hello};
+use crate::event::Change;
+use crate::id::{Attempt, GroupId, Key, PodId, WorkerId};
+use crate::limits;
+use crate::rejection::Rejection;
+use crate::state::{State, Worker};
+use crate::time::Timestamp;
+
+pub(super) fn join(state: &State, now: Timestamp, hello: Hello) -> Result<Decision, Rejection> {
+    check_hello(&hello)?;
+    let mut changes = Vec::new();
+    let mut id = WorkerId(state.meta.next_worker);
+    if let Some(known) = state.worker_names.get(&hello.name).copied()
+        && let Some(worker) = state.worker(known)
+    {
+        if worker.hello.incarnation == hello.incarnation {
+            id = known;
+        } else if worker.hello.host != hello.host {
+            let host = worker.hello.host.clone();
+            return Err(Rejection::WorkerNameTaken {
+                name: hello.name,
+                host,
+            });
+        } else if worker.hello.incarnation > hello.incarnation {
+            // Incarnations are ordered by the time of their start.
+            return Err(Rejection::WorkerReplaced { name: hello.name });
+        } else {
+            changes.extend(replace(state, now, known));
+        }
+    } else {
+        check_room(state.workers.len(), limits::WORKERS, "workers")?;
+    }
+    changes.extend(release_held(state, &hello));
+    let pod = pod_of(state, &hello, &mut changes)?;
+    let groups = groups_of(state, &hello, &mut changes)?;
+    let stop = hello
+        .running
+        .iter()
+        .filter(|token| {
+            let lease = state.leases.get(token);
+            lease.is_none_or(|lease| lease.revoked || lease.worker != id)
+        })
+        .copied()
+        .collect();
+    let hello = Hello {
+        running: Vec::new(),
+        ..hello
+    };
+    changes.push(Change::Joined {
+        worker: id,
+        pod,
+        groups,
+        hello,
+    });
+    Ok(answered(now, changes, Answer::Joined { worker: id, stop }))
+}
+
+fn check_hello(hello: &Hello) -> Result<(), Rejection> {
+    let slots = u64::from(limits::SLOTS);
+    if !hello.polling {
+        check_range("concurrency", 1, slots, hello.concurrency.into())?;
+    }
+    check_range("pod_slots", 1, slots, hello.pod_slots.unwrap_or(1).into())?;
+    check_range(
+        "groups",
+        1,
+        limits::WORKER_GROUPS as u64,
+        hello.groups.len() as u64,
+    )?;
+    check_range(
+        "affinity",
+        0,
+        limits::AFFINITY_KEYS as u64,
+        hello.affinity.len() as u64,
+    )?;
+    check_range(
+        "remember",
+        0,
+        limits::AFFINITY_KEYS as u64,
+        hello.remember.into(),
+    )
+}
+
+/// An older incarnation on the same host is gone, and its sandboxes with it: the newer one has
+/// killed what it left before it joined. So its slots are free at once, in a pod that holds too.
+fn replace(state: &State, now: Timestamp, id: WorkerId) -> Vec<Change> {
+    let mut changes: Vec<Change> = lose_leases(state, now, id);
+    let pod = state.worker(id).map(|worker| worker.pod);
+    for (key, attempt) in state.leases_held_by(id).map(|(token, _)| token) {
+        changes.extend(pod.map(|pod| Change::SlotReleased { pod, key, attempt }));
+    }
+    changes.push(Change::Left {
+        worker: id,
+        lost: true,
+    });
+    changes
+}
+
+/// Slots held for lost attempts of this worker, which by joining says that they are gone: all
+/// those of an older incarnation, and those of this one that it does not list as running.
+fn release_held(state: &State, hello: &Hello) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (pod, entry) in &state.pods {
+        for held in entry.held.iter().filter(|held| held.worker == hello.name) {
+            let token = (held.key, held.attempt);
+            let same = held.incarnation == hello.incarnation;
+            if !same || !hello.running.contains(&token) {
+                let (key, attempt) = token;
+                changes.push(Change::SlotReleased {
+                    pod: *pod,
+                    key,
+                    attempt,
+                });
+            }
+        }
+    }
+    changes
+}
+
+fn pod_of(state: &State, hello: &Hello, changes: &mut Vec<Change>) -> Result<PodId, Rejection> {
+    if let Some(pod) = state.pod_names.get(&hello.pod) {
+        let entry = state.pods.get(pod);
+        // Only the first worker's flag counts, and none at all once an operator has set the pod.
+        if let (Some(entry), Some(slots)) = (entry, hello.pod_slots)
+            && entry.is_forgettable()
+            && entry.slots != slots
+        {
+            let name = hello.pod.clone();
+            changes.push(Change::PodForgotten { pod: *pod });
+            let pod = PodId(state.meta.next_pod);
+            changes.push(Change::PodCreated { pod, name, slots });
+            return Ok(pod);
+        }
+        return Ok(*pod);
+    }
+    check_room(state.pods.len(), limits::PODS, "pods")?;
+    let pod = PodId(state.meta.next_pod);
+    let slots = hello.pod_slots.unwrap_or(1);
+    changes.push(Change::PodCreated {
+        pod,
+        name: hello.pod.clone(),
+        slots,
+    });
+    Ok(pod)
+}
+
+fn groups_of(
+    state: &State,
+    hello: &Hello,
+    changes: &mut Vec<Change>,
+) -> Result<Vec<GroupId>, Rejection> {
+    let mut numbers: Vec<GroupId> = Vec::with_capacity(hello.groups.len());
+    let mut made: Vec<(&str, GroupId)> = Vec::new();
+    for name in &hello.groups {
+        let known = state.group_names.get(name).copied();
+        let known = known.or_else(|| Some(made.iter().find(|(n, _)| n == name)?.1));
+        let group = match known {
+            Some(group) => group,
+            None => {
+                check_room(state.groups.len() + made.len(), limits::GROUPS, "groups")?;
+                let group = GroupId((state.groups.len() + made.len()) as u32);
+                made.push((name, group));
+                changes.push(Change::GroupCreated {
+                    group,
+                    name: name.clone(),
+                });
+                group
+            }
+        };
+        if !numbers.contains(&group) {
+            numbers.push(group);
+        }
+    }
+    Ok(numbers)
+}
+
+pub(super) fn detach(state: &State, now: Timestamp, id: WorkerId) -> Result<Decision, Rejection> {
+    let worker = known(state, id)?;
+    Ok(done(
+        now,
+        worker.attached.then_some(Change::Detached { worker: id }),
+    ))
+}
+
+pub(super) fn leave(state: &State, now: Timestamp, id: WorkerId) -> Result<Decision, Rejection> {
+    let worker = known(state, id)?;
+    if !worker.leases.is_empty() {
+        let leases = worker.leases.len() as u32;
+        return Err(Rejection::WorkerBusy {
+            name: worker.hello.name.clone(),
+            leases,
+        });
+    }
+    Ok(done(
+        now,
+        [Change::Left {
+            worker: id,
+            lost: false,
+        }],
+    ))
+}
+
+pub(super) fn lose(state: &State, now: Timestamp, id: WorkerId) -> Result<Decision, Rejection> {
+    known(state, id)?;
+    let mut changes = lose_leases(state, now, id);
+    changes.push(Change::Left {
+        worker: id,
+        lost: true,
+    });
+    Ok(done(now, changes))
+}
+
+fn lose_leases(state: &State, now: Timestamp, id: WorkerId) -> Vec<Change> {
+    let leases = state.leases_held_by(id);
+    leases
+        .map(|((key, attempt), _)| lost(state, now, key, attempt))
+        .collect()
+}
+
+pub(super) fn poll(
+    state: &State,
+    now: Timestamp,
+    id: WorkerId,
+    poll: u128,
+    max: u32,
+) -> Result<Decision, Rejection> {
+    let worker = known(state, id)?;
+    check_range("max", 1, u64::from(limits::SLOTS), max.into())?;
+    if let Some(last) = worker.poll.as_ref().filter(|last| last.id == poll) {
+        let current: Vec<(Key, Attempt)> = last
+            .leases
+            .iter()
+            .filter(|token| worker.leases.contains(token))
+            .copied()
+            .collect();
+        if !current.is_empty() || last.credit > 0 {
+            return Ok(answered(now, [], Answer::Leases(current)));
+        }
+    }
+    Ok(done(
+        now,
+        [Change::PollOpened {
+            worker: id,
+            poll,
+            max,
+        }],
+    ))
+}
+
+pub(super) fn end_poll(
+    state: &State,
+    now: Timestamp,
+    id: WorkerId,
+    poll: u128,
+) -> Result<Decision, Rejection> {
+    let worker = known(state, id)?;
+    let open = worker
+        .poll
+        .as_ref()
+        .is_some_and(|last| last.id == poll && last.credit > 0);
+    Ok(done(now, open.then_some(Change::PollClosed { worker: id })))
+}
+
+pub(super) fn announce(
+    state: &State,
+    now: Timestamp,
+    id: WorkerId,
+    keys: Vec<u64>,
+) -> Result<Decision, Rejection> {
+    known(state, id)?;
+    check_range(
+        "affinity",
+        0,
+        limits::AFFINITY_KEYS as u64,
+        keys.len() as u64,
+    )?;
+    Ok(done(now, [Change::Announced { worker: id, keys }]))
+}
+
+pub(super) fn drain(
+    state: &State,
+    now: Timestamp,
+    id: WorkerId,
+    on: bool,
+) -> Result<Decision, Rejection> {
+    let worker = known(state, id)?;
+    Ok(done(
+        now,
+        (worker.draining != on).then_some(Change::DrainSet { worker: id, on }),
+    ))
+}
+
+fn known(state: &State, id: WorkerId) -> Result<&Worker, Rejection> {
+    state
+        .worker(id)
+        .ok_or(Rejection::UnknownWorker { worker: id.0 })
+}

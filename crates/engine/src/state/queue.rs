@@ -1,0 +1,142 @@
+//! The queue of one group at one priority.
+//!
+//! Tasks that wait for their first attempt stand in `fresh`, in accept order, eight bytes each.
+//! Those that come back (a retry, a delay that is over) stand in `returned`, sorted. A task that
+//! leaves from the middle of `fresh` leaves its place behind, which is skipped later: the front
+//! is always a task that waits.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{Task, TaskTable};
+use crate::id::{Key, TaskId};
+
+/// Ids in one piece of the queue: growing never copies more than the list of pieces.
+const PIECE: usize = 1_024;
+
+/// A first-in, first-out queue that grows without copying what is in it.
+#[derive(Default)]
+struct Fifo {
+    pieces: VecDeque<VecDeque<TaskId>>,
+}
+
+impl Fifo {
+    fn push(&mut self, id: TaskId) {
+        match self
+            .pieces
+            .back_mut()
+            .filter(|piece| piece.len() < piece.capacity())
+        {
+            Some(piece) => piece.push_back(id),
+            None => {
+                // The first piece starts small: most groups of a large namespace are short.
+                let capacity = if self.pieces.is_empty() { 8 } else { PIECE };
+                let mut piece = VecDeque::with_capacity(capacity);
+                piece.push_back(id);
+                self.pieces.push_back(piece);
+            }
+        }
+    }
+
+    fn front(&self) -> Option<TaskId> {
+        self.pieces.front()?.front().copied()
+    }
+
+    fn pop(&mut self) {
+        if let Some(piece) = self.pieces.front_mut() {
+            piece.pop_front();
+            if piece.is_empty() {
+                self.pieces.pop_front();
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = TaskId> {
+        self.pieces.iter().flatten().copied()
+    }
+}
+
+/// One priority of one group.
+#[derive(Default)]
+pub(crate) struct Level {
+    fresh: Fifo,
+    returned: BTreeSet<Key>,
+    /// Units that wait here: an array counts its untouched elements.
+    pub(crate) live: u64,
+    /// Those of them that have affinity keys.
+    pub(crate) affine: u64,
+}
+
+impl Level {
+    pub(crate) fn push_fresh(&mut self, id: TaskId) {
+        self.fresh.push(id);
+    }
+
+    pub(crate) fn insert_returned(&mut self, key: Key) {
+        self.returned.insert(key);
+    }
+
+    /// Whether the unit stood among those that came back.
+    pub(crate) fn remove_returned(&mut self, key: Key) -> bool {
+        self.returned.remove(&key)
+    }
+
+    /// Restores the rule that the front of `fresh` waits.
+    pub(crate) fn settle(&mut self, tasks: &TaskTable) {
+        while let Some(id) = self.fresh.front() {
+            if tasks.get(id).and_then(|task| fresh_key(id, task)).is_some() {
+                break;
+            }
+            self.fresh.pop();
+        }
+    }
+
+    /// The unit that has waited longest.
+    pub(crate) fn head(&self, tasks: &TaskTable) -> Option<Key> {
+        let fresh = self
+            .fresh
+            .front()
+            .and_then(|id| fresh_key(id, tasks.get(id)?));
+        match (fresh, self.returned.first().copied()) {
+            (Some(fresh), Some(returned)) => Some(fresh.min(returned)),
+            (fresh, returned) => fresh.or(returned),
+        }
+    }
+
+    /// The first `limit` waiting units of either part, each part in accept order.
+    pub(crate) fn window<'a>(
+        &'a self,
+        tasks: &'a TaskTable,
+        limit: usize,
+    ) -> impl Iterator<Item = (Key, &'a Task)> {
+        let returned = self
+            .returned
+            .iter()
+            .filter_map(|key| Some((*key, tasks.get(key.task())?)))
+            .take(limit);
+        let fresh = self
+            .fresh
+            .iter()
+            // Places left behind are passed over, but only so many: the scan stays bounded.
+            .take(limit * 4)
+            .filter_map(|id| {
+                let task = tasks.get(id)?;
+                Some((fresh_key(id, task)?, task))
+            })
+            .take(limit);
+        returned.chain(fresh)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+}
+
+/// What stands for a task in `fresh`: itself, or the next element of an array; `None` when it has
+/// left its place.
+fn fresh_key(id: TaskId, task: &Task) -> Option<Key> {
+    match task.array() {
+        _ if !task.in_fresh => None,
+        None => task.unit.is_queued().then(|| id.key()),
+        Some(array) => (array.next < array.count).then(|| id.element(array.next)),
+    }
+}

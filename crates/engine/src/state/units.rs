@@ -1,0 +1,178 @@
+//! Moving units in and out of their group's queues and counters.
+
+use super::{Dirty, EntryKey, State, Task, Timer, Unit, UnitPhase};
+use crate::id::{GroupId, Key, TaskId};
+use crate::reason::{Phase, Reason};
+use crate::time::Timestamp;
+
+impl State {
+    /// A unit waits again: its place is that of its key.
+    pub(crate) fn enqueue(&mut self, key: Key, reason: Reason) {
+        let Some((group, priority, affine)) = self.set_phase(key, UnitPhase::Queued(reason)) else {
+            return;
+        };
+        let Some(group) = self.groups.get_mut(group.0 as usize) else {
+            return;
+        };
+        group.queued += 1;
+        let level = group.level_mut(priority);
+        level.insert_returned(key);
+        level.live += 1;
+        level.affine += u64::from(affine);
+    }
+
+    /// A unit waits for a time.
+    pub(crate) fn schedule(&mut self, key: Key, until: Timestamp, reason: Reason) {
+        let phase = UnitPhase::Scheduled { until, reason };
+        let Some((group, _, _)) = self.set_phase(key, phase) else {
+            return;
+        };
+        self.timers.set(until, Timer::Due(key));
+        if let Some(group) = self.groups.get_mut(group.0 as usize) {
+            group.scheduled += 1;
+        }
+    }
+
+    /// Takes a unit out of the queue or off the timers, wherever it waits. An untouched element
+    /// becomes a live one.
+    pub(crate) fn unqueue(&mut self, key: Key) {
+        let id = key.task();
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        let group = task.group;
+        let untouched = key.index().is_some_and(|index| task.is_untouched(index));
+        if untouched {
+            touch_element(task, key);
+            if matches!(task.unit.phase, UnitPhase::Scheduled { .. }) {
+                // The whole array is delayed: its elements are not in the queue yet.
+                if let Some(group) = self.groups.get_mut(group.0 as usize) {
+                    group.scheduled = group.scheduled.saturating_sub(1);
+                }
+                return;
+            }
+        }
+        let phase = match task.unit(key.index()) {
+            Some(unit) => unit.phase,
+            None => return,
+        };
+        match phase {
+            UnitPhase::Queued(_) => self.leave_queue(key, group),
+            UnitPhase::Scheduled { until, .. } => {
+                self.timers.clear(until, Timer::Due(key));
+                if let Some(group) = self.groups.get_mut(group.0 as usize) {
+                    group.scheduled = group.scheduled.saturating_sub(1);
+                }
+            }
+            UnitPhase::Running => {}
+        }
+    }
+
+    fn leave_queue(&mut self, key: Key, group: GroupId) {
+        let Some(task) = self.tasks.get_mut(key.task()) else {
+            return;
+        };
+        let (priority, affine) = (task.priority, !task.affinity().is_empty());
+        let Some(group) = self.groups.get_mut(group.0 as usize) else {
+            return;
+        };
+        group.queued = group.queued.saturating_sub(1);
+        let level = group.level_mut(priority);
+        level.live = level.live.saturating_sub(1);
+        level.affine = level.affine.saturating_sub(u64::from(affine));
+        if !level.remove_returned(key) && key.index().is_none() {
+            task.in_fresh = false;
+        }
+        level.settle(&self.tasks);
+    }
+
+    /// Ends what nobody has touched of an array, and says how many elements that were.
+    pub(crate) fn close_untouched(&mut self, id: TaskId) -> u64 {
+        let Some(task) = self.tasks.get_mut(id) else {
+            return 0;
+        };
+        let (group, priority) = (task.group, task.priority);
+        let affine = !task.affinity().is_empty();
+        let Some(array) = task.array_mut() else {
+            return 0;
+        };
+        let untouched = array.untouched();
+        array.next = array.count;
+        array.closed.clear();
+        task.in_fresh = false;
+        let Some(group) = self.groups.get_mut(group.0 as usize) else {
+            return 0;
+        };
+        group.queued = group.queued.saturating_sub(untouched);
+        let level = group.level_mut(priority);
+        level.live = level.live.saturating_sub(untouched);
+        level.affine = level
+            .affine
+            .saturating_sub(if affine { untouched } else { 0 });
+        level.settle(&self.tasks);
+        untouched
+    }
+
+    fn set_phase(&mut self, key: Key, phase: UnitPhase) -> Option<(GroupId, u8, bool)> {
+        let task = self.tasks.get_mut(key.task())?;
+        let place = (task.group, task.priority, !task.affinity().is_empty());
+        task.unit_mut(key.index())?.phase = phase;
+        Some(place)
+    }
+
+    /// A unit is over: counts it, and forgets the task when nothing of it is left.
+    pub(crate) fn finish(&mut self, key: Key, phase: Phase, at: Timestamp) {
+        let id = key.task();
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        self.dirty.push(Dirty::Changed(EntryKey::Task(id)));
+        if let Some(group) = self.groups.get_mut(task.group.0 as usize) {
+            group.count_end(phase, 1);
+        }
+        if let (Some(index), Some(array)) = (key.index(), task.array_mut()) {
+            array.live.remove(&index);
+            if !array.is_over() {
+                return;
+            }
+        }
+        self.forget_task(id, at);
+    }
+
+    /// Removes a task with everything that is kept because of it.
+    pub(crate) fn forget_task(&mut self, id: TaskId, at: Timestamp) {
+        let Some(task) = self.tasks.remove(id) else {
+            return;
+        };
+        self.policies.release(task.policy);
+        if let Some(expires_at) = task.expires_at() {
+            self.timers.clear(expires_at, Timer::Expire(id.key()));
+        }
+        if let Some(dedup) = task.dedup() {
+            self.dedup.end(task.group, dedup, at);
+            self.touch(EntryKey::Dedup(task.group, dedup));
+        }
+        if task.stored {
+            self.dirty.push(Dirty::Removed(EntryKey::Task(id)));
+        }
+        if let Some(group) = self.groups.get_mut(task.group.0 as usize) {
+            group.level_mut(task.priority).settle(&self.tasks);
+        }
+    }
+}
+
+/// Makes an untouched element a live one that waits.
+fn touch_element(task: &mut Task, key: Key) {
+    let (Some(index), Some(array)) = (key.index(), task.array_mut()) else {
+        return;
+    };
+    if index == array.next {
+        array.next += 1;
+        array.settle();
+    } else {
+        array.closed.insert(index);
+    }
+    array
+        .live
+        .insert(index, Unit::new(UnitPhase::Queued(Reason::None)));
+}
