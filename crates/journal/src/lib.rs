@@ -5,12 +5,14 @@
 //! knows what a task is: records are opaque bytes, and leadership is a record like any other.
 //!
 //! Everything here is synchronous and blocks. The server calls it from a thread of its own; the
-//! simulation calls it directly, on a disk of its own.
+//! simulation calls it directly, on a [`disk::faulty::FaultyDisk`].
 //!
 //! Two backends live here: [`MemoryJournal`], and [`FileJournal`] over a small [`disk::Disk`].
 //! The bytes on disk are described in `docs/reference/journal-format.md`, the decisions in
 //! `docs/design/journal.md`.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod disk;
 pub mod file;
 mod journal;

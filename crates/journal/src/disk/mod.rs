@@ -3,6 +3,7 @@
 //! A disk is one folder. Names are relative to it; a name may hold one `/` for a sub-folder made
 //! with [`Disk::create_folder`]. Nothing here interprets what it stores.
 
+pub mod faulty;
 mod real;
 
 use std::io::{self, IoSlice};
