@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::disk::DiskFile;
 use crate::file::record::{Link, part, seed};
+use crate::file::scan::Standing;
 use crate::{JournalId, Position, Writer};
 
 /// Where the first record starts. The header has sectors of its own, so that no later write can
@@ -71,6 +72,15 @@ pub enum HeaderFlaw {
 }
 
 impl SegmentHeader {
+    /// Where the history stands before the segment's first record.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing {
+            position: self.first,
+            link: self.previous,
+            writer: self.writer,
+        }
+    }
+
     fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[0..8].copy_from_slice(&MAGIC);

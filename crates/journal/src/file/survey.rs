@@ -10,7 +10,7 @@ use crate::file::damage::{Damage, Proof};
 use crate::file::flaw::Flaw;
 use crate::file::record::{Header, Link, framed_bytes};
 use crate::file::scan::{CHUNK_BYTES, Scanner, Standing};
-use crate::file::segment::{HeaderFlaw, Segment, SegmentHeader, file_name, parse_name};
+use crate::file::segment::{HeaderFlaw, RECORDS_AT, Segment, SegmentHeader, file_name, parse_name};
 use crate::file::witness::{self, Testimony, Witness};
 use crate::{JournalId, Position, Writer};
 
@@ -95,6 +95,25 @@ impl Survey {
         self.witness.as_ref().map(Witness::said)
     }
 
+    /// How many segments hold a history without a gap from the start on, and where it ends.
+    pub(crate) fn sound(&self) -> Option<(usize, Position)> {
+        let mut sound: Option<(usize, Position)> = None;
+        let mut link = None;
+        for (index, found) in self.segments.iter().enumerate() {
+            let (Ok(header), Some(standing)) = (found.header, found.standing) else {
+                break;
+            };
+            let continues = sound.is_none_or(|(_, tail)| tail == found.segment.first)
+                && link.is_none_or(|link| link == header.previous);
+            if !continues {
+                break;
+            }
+            sound = Some((index + 1, standing.position));
+            link = Some(standing.link);
+        }
+        sound
+    }
+
     fn note(&mut self, damage: Damage) {
         self.damage.get_or_insert(damage);
     }
@@ -144,11 +163,7 @@ impl Survey {
             header,
         };
         let start = match surveyed.header {
-            Ok(header) => Some(Standing {
-                position: first,
-                link: header.previous,
-                writer: header.writer,
-            }),
+            Ok(header) => Some(header.standing()),
             Err(_) => previous.filter(|standing| standing.position == first),
         };
         if belongs && let Some(start) = start {
@@ -324,6 +339,28 @@ impl Surveyed {
         self.standing = Some(group.0);
         self.stop = Some(stop);
         Ok(fork)
+    }
+
+    /// The last group boundary at or before `position`: the history there, and the offset.
+    pub(crate) fn group_before(&self, position: Position) -> io::Result<Option<(Standing, u64)>> {
+        let Ok(header) = self.header else {
+            return Ok(None);
+        };
+        let mut scanner = self.scanner();
+        let mut standing = header.standing();
+        let mut offset = RECORDS_AT;
+        let mut boundary = (standing, offset);
+        while standing.position < position {
+            let Ok((header, link)) = next_record(&mut scanner, offset, &standing)? else {
+                break;
+            };
+            standing = Standing::after(&header, link);
+            offset += framed_bytes(header.length as usize) as u64;
+            if header.rest == 0 {
+                boundary = (standing, offset);
+            }
+        }
+        Ok(Some(boundary))
     }
 
     /// Compares the history with what the witness remembers of it.

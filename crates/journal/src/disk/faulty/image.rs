@@ -124,10 +124,11 @@ impl Image {
                 }
                 Survival::Pages => states.last().filter(|_| page.1),
             };
-            let room = self.synced.len().saturating_sub(start);
+            // A sector beyond the length that survived is lost with it.
+            let target = self.synced.get_mut(start..).unwrap_or_default();
             if let Some(state) = state {
-                let length = state.len().min(room);
-                self.synced[start..][..length].copy_from_slice(&state[..length]);
+                let length = state.len().min(target.len());
+                target[..length].copy_from_slice(&state[..length]);
             }
         }
         self.live = self.synced.clone();

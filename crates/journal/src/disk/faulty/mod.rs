@@ -95,6 +95,11 @@ impl FaultyDisk {
         self.world().fail(operation, nth, error);
     }
 
+    /// Forgets all planned failures and cuts.
+    pub fn heal(&self) {
+        self.world().forget_plans();
+    }
+
     /// Limits the sum of all file sizes, in bytes; `None` lifts the limit.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.world().set_capacity(bytes);

@@ -1,0 +1,433 @@
+//! Rot, loss, and operators' accidents: what was durable is there, or opening refuses and says what
+//! is missing. Nothing is ever cut that was witnessed, and nothing is deleted.
+
+mod support;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use capataz_journal::conformance::{commit, read_all, record, writer};
+use capataz_journal::disk::Disk;
+use capataz_journal::disk::faulty::FaultyDisk;
+use capataz_journal::file::{Damage, Flaw, Proof};
+use capataz_journal::{
+    Append, FileJournal, FileOptions, Journal, JournalId, OpenError, Position, Refusal, Room,
+};
+
+use support::{ID, SEGMENT_BYTES, open, options};
+
+/// The first three segments of [`whole_disk`].
+const SEGMENTS: [&str; 3] = [
+    "0000000000000000.segment",
+    "0000000000000004.segment",
+    "0000000000000008.segment",
+];
+
+/// A disk with ten records of 900 bytes, four to a segment, cleanly stopped.
+fn whole_disk() -> FaultyDisk {
+    let disk = FaultyDisk::new(0);
+    let mut journal = open(&disk).expect("a new journal");
+    for number in 0..10 {
+        commit(&mut journal, 1, &[record(number, 900)]);
+    }
+    journal.close().expect("a clean stop");
+    drop(journal);
+    for name in SEGMENTS {
+        disk.contents(name).expect("a segment");
+    }
+    disk
+}
+
+/// A disk whose last records the witness does not know: 0 is witnessed, 1 to 4 are not; 3 and 4
+/// are one group.
+fn unwitnessed_disk() -> FaultyDisk {
+    let disk = FaultyDisk::new(0);
+    let mut journal = open(&disk).expect("a new journal");
+    commit(&mut journal, 1, &[record(0, 100)]);
+    journal.maintain().expect("a healthy journal");
+    commit(&mut journal, 1, &[record(1, 100)]);
+    commit(&mut journal, 1, &[record(2, 100)]);
+    commit(&mut journal, 1, &[record(3, 100), record(4, 100)]);
+    drop(journal);
+    disk
+}
+
+/// Where the record with this number starts on [`unwitnessed_disk`].
+fn offset_of(number: u64) -> u64 {
+    4096 + number * (80 + 104)
+}
+
+fn damage(disk: &FaultyDisk) -> Damage {
+    let before = everything(disk);
+    let damage = match open(disk) {
+        Err(OpenError::Damaged(damage)) => damage,
+        Err(other) => panic!("expected damage, got {other}"),
+        Ok(journal) => panic!("opened up to {}, expected damage", journal.tail()),
+    };
+    assert_eq!(everything(disk), before, "a refusal changed something");
+    damage
+}
+
+fn everything(disk: &FaultyDisk) -> Vec<(String, Vec<u8>)> {
+    let names = disk.list().expect("a list");
+    names
+        .into_iter()
+        .map(|name| (name.clone(), disk.contents(&name).expect("a file")))
+        .collect()
+}
+
+/// The records that a damaged copy still serves; `None` when it refuses.
+fn served(disk: &FaultyDisk) -> Option<Vec<Bytes>> {
+    let journal = match open(disk) {
+        Ok(journal) => journal,
+        Err(OpenError::Damaged(_)) => return None,
+        Err(other) => panic!("expected damage, got {other}"),
+    };
+    let entries = read_all(&journal, journal.first(), 4096);
+    Some(entries.into_iter().map(|entry| entry.payload).collect())
+}
+
+#[test]
+fn a_flipped_bit_in_any_byte_of_a_witnessed_history() {
+    let whole = whole_disk();
+    let expected: Vec<_> = (0..10).map(|number| record(number, 900)).collect();
+    let mut refusals = 0;
+    for (name, contents) in everything(&whole) {
+        for byte in 0..contents.len() as u64 {
+            let disk = whole.fork();
+            disk.flip(&name, byte, (byte % 8) as u8).expect("a file");
+            match served(&disk) {
+                None => refusals += 1,
+                Some(records) => assert_eq!(records, expected, "{name}, byte {byte}"),
+            }
+        }
+    }
+    assert!(
+        refusals > 10 * 980,
+        "only {refusals} refusals: most flips were not noticed"
+    );
+}
+
+#[test]
+fn a_flipped_bit_in_any_byte_above_the_witness() {
+    let whole = unwitnessed_disk();
+    let expected: Vec<_> = (0..5).map(|number| record(number, 100)).collect();
+    let mut cuts = 0;
+    for byte in 0..offset_of(6) {
+        let disk = whole.fork();
+        disk.flip(SEGMENTS[0], byte, (byte % 8) as u8)
+            .expect("a file");
+        let Some(records) = served(&disk) else {
+            continue;
+        };
+        assert_eq!(records, expected[..records.len()], "byte {byte}");
+        if records.len() < expected.len() {
+            // Only what no later record shows to have been synced may go: the last group.
+            assert!(byte >= offset_of(3) && byte < offset_of(5), "byte {byte}");
+            assert_eq!(records.len(), 3, "half a group at byte {byte}");
+            cuts += 1;
+        }
+    }
+    assert!(cuts >= 2 * 180, "only {cuts} cuts");
+}
+
+#[test]
+fn a_damaged_record_that_a_later_one_shows_to_have_been_synced() {
+    let disk = unwitnessed_disk();
+    disk.flip(SEGMENTS[0], offset_of(1) + 80, 3)
+        .expect("a file");
+    match damage(&disk) {
+        Damage::Record {
+            position,
+            file,
+            offset,
+            flaw: Flaw::PayloadChecksum { .. },
+            proof:
+                Proof::LaterRecord {
+                    position: later,
+                    durable,
+                    ..
+                },
+        } => {
+            assert_eq!((position.get(), file.as_str()), (1, SEGMENTS[0]));
+            assert_eq!(offset, offset_of(1));
+            assert_eq!((later.get(), durable.get()), (2, 2));
+        }
+        other => panic!("unexpected report: {other}"),
+    }
+}
+
+#[test]
+fn a_lost_tail_below_the_witness() {
+    let disk = whole_disk();
+    let mut contents = disk.contents(SEGMENTS[2]).expect("a segment");
+    contents[4096 + 984..].fill(0);
+    disk.put(SEGMENTS[2], contents);
+    match damage(&disk) {
+        Damage::Missing {
+            from,
+            to,
+            file,
+            offset,
+            proof,
+        } => {
+            assert_eq!((from.get(), to.get()), (9, 10));
+            assert_eq!((file.as_str(), offset), (SEGMENTS[2], 4096 + 984));
+            let durable = Position::new(10);
+            assert_eq!(proof, Proof::Witness { durable });
+        }
+        other => panic!("unexpected report: {other}"),
+    }
+}
+
+#[test]
+fn a_truncated_segment() {
+    for (name, length) in [
+        (SEGMENTS[2], 4096 + 900),
+        (SEGMENTS[1], 5000),
+        (SEGMENTS[0], 10),
+    ] {
+        let disk = whole_disk();
+        let mut contents = disk.contents(name).expect("a segment");
+        contents.truncate(length);
+        disk.put(name, contents);
+        damage(&disk);
+    }
+}
+
+#[test]
+fn a_missing_segment() {
+    let disk = whole_disk();
+    disk.take_away(SEGMENTS[0]).expect("a segment");
+    assert!(matches!(damage(&disk), Damage::NoSegment { .. }));
+    let disk = whole_disk();
+    disk.take_away(SEGMENTS[1]).expect("a segment");
+    match damage(&disk) {
+        Damage::Missing {
+            from,
+            to,
+            proof: Proof::LaterSegment { file, .. },
+            ..
+        } => {
+            assert_eq!((from.get(), to.get()), (4, 8));
+            assert_eq!(file, SEGMENTS[2]);
+        }
+        other => panic!("unexpected report: {other}"),
+    }
+    let disk = whole_disk();
+    disk.take_away(SEGMENTS[2]).expect("a segment");
+    match damage(&disk) {
+        Damage::Missing {
+            from,
+            to,
+            proof: Proof::Witness { .. },
+            ..
+        } => {
+            assert_eq!((from.get(), to.get()), (8, 10));
+        }
+        other => panic!("unexpected report: {other}"),
+    }
+    let disk = whole_disk();
+    for name in SEGMENTS {
+        disk.take_away(name).expect("a segment");
+    }
+    assert!(matches!(damage(&disk), Damage::NoSegment { .. }));
+}
+
+#[test]
+fn a_missing_or_damaged_witness() {
+    let disk = whole_disk();
+    disk.take_away("witness").expect("the witness");
+    assert_eq!(damage(&disk), Damage::WitnessMissing { segments: 3 });
+    let disk = whole_disk();
+    disk.put("witness", vec![0; 8192]);
+    assert_eq!(damage(&disk), Damage::WitnessDamaged);
+}
+
+#[test]
+fn swapped_segments() {
+    let disk = whole_disk();
+    let [first, second] = [SEGMENTS[0], SEGMENTS[1]].map(|name| disk.contents(name).expect("one"));
+    disk.put(SEGMENTS[0], second);
+    disk.put(SEGMENTS[1], first);
+    match damage(&disk) {
+        Damage::MisnamedSegment { file, found } => {
+            assert_eq!((file.as_str(), found.get()), (SEGMENTS[0], 4));
+        }
+        other => panic!("unexpected report: {other}"),
+    }
+}
+
+/// A journal that took the same positions with other records.
+fn other_history(id: JournalId, length: usize) -> FaultyDisk {
+    let disk = FaultyDisk::new(0);
+    let options = FileOptions {
+        segment_bytes: SEGMENT_BYTES,
+        new_id: id,
+    };
+    let mut journal = FileJournal::open_on(Arc::new(disk.clone()), options).expect("a journal");
+    for number in 0..10 {
+        commit(&mut journal, 1, &[record(number + 100, length)]);
+    }
+    journal.close().expect("a clean stop");
+    drop(journal);
+    disk
+}
+
+#[test]
+fn a_segment_of_another_journal() {
+    let foreign = JournalId::from_bytes([1; 16]);
+    for name in SEGMENTS {
+        let disk = whole_disk();
+        let other = other_history(foreign, 900)
+            .contents(name)
+            .expect("a segment");
+        disk.put(name, other);
+        match damage(&disk) {
+            Damage::ForeignSegment {
+                file,
+                expected,
+                found,
+            } => {
+                assert_eq!((file.as_str(), expected, found), (name, ID, foreign));
+            }
+            other => panic!("unexpected report: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_segment_of_a_fork_of_the_same_journal() {
+    for name in SEGMENTS {
+        let disk = whole_disk();
+        disk.put(
+            name,
+            other_history(ID, 900).contents(name).expect("a segment"),
+        );
+        let damage = damage(&disk);
+        let known = matches!(
+            damage,
+            Damage::BrokenChain { .. } | Damage::Fork { .. } | Damage::Missing { .. }
+        );
+        assert!(known, "{damage}");
+    }
+    let disk = whole_disk();
+    let fork = other_history(ID, 900);
+    for name in SEGMENTS {
+        disk.put(name, fork.contents(name).expect("a segment"));
+    }
+    assert!(matches!(damage(&disk), Damage::Fork { .. }));
+}
+
+#[test]
+fn an_old_copy_of_the_last_segment() {
+    let disk = FaultyDisk::new(0);
+    let mut journal = open(&disk).expect("a new journal");
+    commit(&mut journal, 1, &[record(0, 100)]);
+    let old = disk.contents(SEGMENTS[0]).expect("a segment");
+    commit(&mut journal, 1, &[record(1, 100)]);
+    journal.close().expect("a clean stop");
+    drop(journal);
+    disk.put(SEGMENTS[0], old);
+    match damage(&disk) {
+        Damage::Missing { from, to, .. } => assert_eq!((from.get(), to.get()), (1, 2)),
+        other => panic!("unexpected report: {other}"),
+    }
+}
+
+#[test]
+fn one_lost_slot_of_the_witness_after_a_trim() {
+    let disk = whole_disk();
+    let mut journal = open(&disk).expect("a whole journal");
+    journal.trim(Position::new(9), 1).expect("a trim");
+    drop(journal);
+    assert!(
+        disk.contents(SEGMENTS[1]).is_err(),
+        "the trim removed nothing"
+    );
+    for slot in [0, 4096] {
+        let disk = disk.fork();
+        disk.flip("witness", slot + 40, 0).expect("the witness");
+        let journal = open(&disk).expect("the other slot suffices");
+        assert_eq!((journal.first().get(), journal.tail().get()), (9, 10));
+    }
+}
+
+#[test]
+fn a_second_opener_is_refused() {
+    let disk = whole_disk();
+    let journal = open(&disk).expect("a whole journal");
+    assert!(matches!(open(&disk), Err(OpenError::Locked { .. })));
+    drop(journal);
+    open(&disk).expect("the lock went with the journal");
+}
+
+#[test]
+fn foreign_files_are_ignored() {
+    let disk = whole_disk();
+    for name in [
+        "notes.txt",
+        "00.segment",
+        "0000000000000004.segment.bak",
+        "x.segment",
+    ] {
+        disk.put(name, vec![1, 2, 3]);
+    }
+    assert_eq!(served(&disk).expect("a whole journal").len(), 10);
+    assert_eq!(disk.contents("notes.txt").expect("the file"), [1, 2, 3]);
+}
+
+#[test]
+fn a_full_disk_refuses_early_and_recovers() {
+    let disk = FaultyDisk::new(0);
+    let mut journal = open(&disk).expect("a new journal");
+    disk.set_capacity(Some(SEGMENT_BYTES * 2));
+    let mut early = None;
+    let refused = loop {
+        let tail = journal.tail();
+        let append = journal.append(tail, writer(1), &[record(tail.get(), 400)]);
+        if journal.maintain().expect("a healthy journal") != Room::Enough {
+            early.get_or_insert(tail);
+        }
+        match append {
+            Append::Committed { .. } => assert!(tail.get() < 100, "the disk never filled"),
+            Append::Refused(Refusal::NoSpace { needed }) => {
+                assert_eq!(needed, SEGMENT_BYTES);
+                break tail;
+            }
+            other => panic!("expected a commit or a refusal, got {other:?}"),
+        }
+    };
+    assert!(
+        early.expect("a warning") < refused,
+        "the warning came too late"
+    );
+    assert_eq!(
+        read_all(&journal, Position::ZERO, 4096).len() as u64,
+        refused.get()
+    );
+    drop(journal);
+    let mut journal = open(&disk).expect("a journal on a full disk");
+    assert_eq!(journal.tail(), refused);
+    disk.set_capacity(None);
+    commit(&mut journal, 1, &[record(refused.get(), 400)]);
+    assert_eq!(
+        read_all(&journal, Position::ZERO, 4096).len() as u64,
+        refused.get() + 1
+    );
+}
+
+#[test]
+fn a_record_that_rots_after_opening_is_not_served() {
+    let disk = whole_disk();
+    let journal = FileJournal::open_on(Arc::new(disk.clone()), options()).expect("a journal");
+    disk.flip(SEGMENTS[1], 4096 + 100, 0).expect("a segment");
+    let good = journal
+        .read(Position::ZERO, 1 << 20)
+        .expect("the first segment");
+    assert_eq!(good.len(), 4);
+    let error = journal
+        .read(Position::new(4), 1 << 20)
+        .expect_err("a damaged record");
+    assert!(error.to_string().contains("position 4"), "{error}");
+}
