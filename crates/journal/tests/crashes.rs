@@ -26,6 +26,10 @@ fn recover(disk: &FaultyDisk, ledger: &mut Ledger, seed: u64, context: &str) {
     commit(&mut journal, 2, std::slice::from_ref(&next));
     ledger.committed.push(next);
     check(&journal, ledger);
+    drop(journal);
+    disk.crash(seed + 1);
+    let journal = open(disk).unwrap_or_else(|error| panic!("{context}, at last: {error}"));
+    check(&journal, ledger);
 }
 
 /// How many changes a history makes when nothing fails.

@@ -3,12 +3,13 @@
 
 mod support;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use capataz_journal::conformance::{commit, read_all, record, writer};
 use capataz_journal::disk::Disk;
-use capataz_journal::disk::faulty::FaultyDisk;
+use capataz_journal::disk::faulty::{FaultyDisk, Operation};
 use capataz_journal::file::{Damage, Flaw, Proof};
 use capataz_journal::{
     Append, FileJournal, FileOptions, Journal, JournalId, OpenError, Position, Refusal, Room,
@@ -317,6 +318,56 @@ fn a_segment_of_a_fork_of_the_same_journal() {
         disk.put(name, fork.contents(name).expect("a segment"));
     }
     assert!(matches!(damage(&disk), Damage::Fork { .. }));
+}
+
+#[test]
+fn a_record_of_a_fork_in_the_middle_of_a_segment() {
+    let disk = whole_disk();
+    let fork = other_history(ID, 900);
+    let mut contents = disk.contents(SEGMENTS[1]).expect("a segment");
+    // The first segment of both starts at the same position with the same seed.
+    let mut first = disk.contents(SEGMENTS[0]).expect("a segment");
+    let second_record = 4096 + 984..4096 + 2 * 984;
+    let other = fork.contents(SEGMENTS[0]).expect("a segment");
+    first[second_record.clone()].copy_from_slice(&other[second_record.clone()]);
+    disk.put(SEGMENTS[0], first.clone());
+    match damage(&disk) {
+        Damage::Record {
+            position,
+            flaw: Flaw::Chain,
+            ..
+        } => assert_eq!(position.get(), 1),
+        other => panic!("unexpected report: {other}"),
+    }
+    // A record of another segment is no record here at all.
+    contents[second_record.clone()].copy_from_slice(&first[second_record]);
+    let disk = whole_disk();
+    disk.put(SEGMENTS[1], contents);
+    match damage(&disk) {
+        Damage::Record {
+            position,
+            flaw: Flaw::HeaderChecksum { .. },
+            ..
+        } => {
+            assert_eq!(position.get(), 5);
+        }
+        other => panic!("unexpected report: {other}"),
+    }
+}
+
+#[test]
+fn an_interrupted_trim_is_finished_by_the_next_start() {
+    let disk = whole_disk();
+    let mut journal = open(&disk).expect("a whole journal");
+    disk.fail(Operation::Remove, 2, ErrorKind::Other);
+    assert!(journal.trim(Position::new(9), 1).is_err());
+    drop(journal);
+    disk.crash(1);
+    let journal = open(&disk).expect("a journal with leftovers");
+    assert_eq!((journal.first().get(), journal.tail().get()), (9, 10));
+    for name in &SEGMENTS[..2] {
+        assert!(disk.contents(name).is_err(), "{name} is still there");
+    }
 }
 
 #[test]

@@ -34,6 +34,9 @@ pub trait Disk: Send + Sync {
     /// Makes all changes of names in the folder durable; `folder` is a sub-folder or empty.
     fn sync_folder(&self, folder: &str) -> io::Result<()>;
 
+    /// How many bytes may still be written, as far as the disk knows.
+    fn free_bytes(&self) -> io::Result<u64>;
+
     /// Takes an exclusive lock that lasts until the guard is dropped. `WouldBlock` when another
     /// process (or handle) has it.
     fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>>;

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock, statvfs};
 
 use super::{Disk, DiskFile, DiskLock};
 
@@ -92,6 +92,11 @@ impl Disk for RealDisk {
 
     fn sync_folder(&self, folder: &str) -> io::Result<()> {
         File::open(self.folder.join(folder))?.sync_all()
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let space = statvfs(&self.folder)?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
 
     fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {

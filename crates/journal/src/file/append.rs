@@ -1,73 +1,40 @@
-//! The writer: appends, rolls to new segments, trims, and keeps the witness.
+//! The writer: appends, trims, and keeps the witness.
 
-use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::disk::{Disk, DiskFile, DiskLock};
+use crate::disk::{Disk, DiskLock};
 use crate::file::frame::Framer;
 use crate::file::open::{Opened, open};
+use crate::file::place::{Current, NoPlace, Spare};
 use crate::file::reader::{self, FileReader};
-use crate::file::record::{HEADER_BYTES, framed_bytes, seed};
+use crate::file::record::{HEADER_BYTES, framed_bytes};
 use crate::file::scan::Standing;
-use crate::file::segment::{RECORDS_AT, Segment, SegmentHeader, file_name};
+use crate::file::segment::{Segment, file_name};
 use crate::file::shared::Shared;
 use crate::file::witness::{self, Testimony, Witness};
-use crate::file::{FileOptions, OpenError, SPARE_NAME};
+use crate::file::{FileOptions, OpenError};
 use crate::memory::check_sizes;
 use crate::{
     Append, Entry, Fault, Journal, JournalId, JournalReader, MAX_RECORD_BYTES, Position, ReadError,
-    Refusal, Room, TrimError, Writer,
+    Room, TrimError, Writer,
 };
-
-/// How far ahead of the records a segment is filled with zeros, in bytes. A sync of blocks that
-/// were written before changes no metadata; the fill itself costs one slower sync each time.
-const FILL_STRIDE: usize = 1 << 20;
-/// Groups from this size on are written without filling first, in bytes: writing such data twice
-/// costs more than the metadata.
-const FILL_BELOW: u64 = 64 << 10;
-static ZEROS: [u8; FILL_STRIDE] = [0; FILL_STRIDE];
 
 /// The journal in a folder of files.
 pub struct FileJournal {
-    disk: Arc<dyn Disk>,
+    pub(super) disk: Arc<dyn Disk>,
     _lock: Box<dyn DiskLock>,
-    options: FileOptions,
-    journal: JournalId,
-    shared: Arc<Shared>,
+    pub(super) options: FileOptions,
+    pub(super) journal: JournalId,
+    pub(super) shared: Arc<Shared>,
     witness: Witness,
-    standing: Standing,
-    current: Current,
-    spare: Option<Spare>,
+    pub(super) standing: Standing,
+    pub(super) current: Current,
+    pub(super) spare: Option<Spare>,
     framer: Framer,
     poisoned: bool,
-    syncs: u64,
-}
-
-/// The segment that is being written.
-struct Current {
-    file: Arc<dyn DiskFile>,
-    first: Position,
-    seed: u32,
-    /// Where the next record goes, in bytes.
-    end: u64,
-    /// The file's size, in bytes.
-    capacity: u64,
-    /// All up to here was written since the file was opened.
-    filled: u64,
-}
-
-/// The next segment: it has its room on the disk, but no position yet.
-struct Spare {
-    file: Arc<dyn DiskFile>,
-    capacity: u64,
-}
-
-/// Why there is no place for a group.
-enum NoPlace {
-    Refused(Refusal),
-    Failed(Fault),
+    pub(super) syncs: u64,
 }
 
 impl FileJournal {
@@ -146,92 +113,6 @@ impl FileJournal {
         Ok(())
     }
 
-    /// Makes sure that `bytes` fit at the end of the current segment, which may become a new one.
-    fn make_place(&mut self, bytes: u64) -> Result<(), NoPlace> {
-        if self.current.end + bytes > self.current.capacity {
-            self.prepare_spare(bytes)?;
-            self.roll().map_err(NoPlace::Failed)?;
-        }
-        let current = &mut self.current;
-        if bytes < FILL_BELOW && current.end + bytes > current.filled {
-            let from = current.filled.max(current.end);
-            let length = (current.capacity - from).min(FILL_STRIDE as u64);
-            let zeros = &ZEROS[..length as usize];
-            current
-                .file
-                .write_at(&mut [IoSlice::new(zeros)], from)
-                .map_err(|source| no_place(file_name(current.first), length, source))?;
-            current.filled = from + length;
-        }
-        Ok(())
-    }
-
-    /// Reserves the next segment, large enough for a group of `bytes`.
-    fn prepare_spare(&mut self, bytes: u64) -> Result<(), NoPlace> {
-        let capacity = self.options.segment_bytes.max(RECORDS_AT + bytes);
-        if self
-            .spare
-            .as_ref()
-            .is_some_and(|spare| spare.capacity >= capacity)
-        {
-            return Ok(());
-        }
-        self.spare = None;
-        let file = self
-            .disk
-            .create(SPARE_NAME)
-            .map_err(|source| no_place(SPARE_NAME.to_owned(), capacity, source))?;
-        if let Err(source) = file.reserve(capacity) {
-            drop(file);
-            // What was reserved in part must not keep the room from others. It is no harm if it
-            // stays: it is removed when the journal is opened.
-            let _ = self.disk.remove(SPARE_NAME);
-            return Err(no_place(SPARE_NAME.to_owned(), capacity, source));
-        }
-        self.spare = Some(Spare { file, capacity });
-        Ok(())
-    }
-
-    /// Begins the next segment in the spare one. All records are durable by now.
-    fn roll(&mut self) -> Result<(), Fault> {
-        let Some(spare) = self.spare.take() else {
-            return Ok(());
-        };
-        let first = self.standing.position;
-        let name = file_name(first);
-        let header = SegmentHeader {
-            journal: self.journal,
-            first,
-            previous: self.standing.link,
-            writer: self.standing.writer,
-        };
-        let file = name.clone();
-        header
-            .write(&*spare.file)
-            .map_err(|source| Fault::Write { file, source })?;
-        let file = name.clone();
-        spare
-            .file
-            .sync()
-            .map_err(|source| Fault::Sync { file, source })?;
-        self.disk
-            .rename(SPARE_NAME, &name)
-            .and_then(|()| self.disk.sync_folder(""))
-            .map_err(|source| Fault::Folder { file: name, source })?;
-        self.syncs += 2;
-        self.current = Current {
-            file: Arc::clone(&spare.file),
-            first,
-            seed: seed(self.journal, first),
-            end: RECORDS_AT,
-            capacity: spare.capacity,
-            filled: RECORDS_AT,
-        };
-        self.shared
-            .begin_segment(Segment::new(self.journal, first, spare.file));
-        Ok(())
-    }
-
     /// Writes down in the witness what is durable, in `slots` of its slots.
     fn testify(&mut self, first: Position, slots: usize) -> Result<(), Fault> {
         let file = || witness::FILE_NAME.to_owned();
@@ -271,18 +152,6 @@ impl FileJournal {
             self.syncs += 1;
         }
         Ok(())
-    }
-}
-
-/// A disk that is full or read-only refuses, with nothing of the group written; all other errors
-/// are failures.
-fn no_place(file: String, needed: u64, source: io::Error) -> NoPlace {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            NoPlace::Refused(Refusal::NoSpace { needed })
-        }
-        io::ErrorKind::ReadOnlyFilesystem => NoPlace::Refused(Refusal::ReadOnly),
-        _ => NoPlace::Failed(Fault::Write { file, source }),
     }
 }
 

@@ -76,12 +76,12 @@ impl Framer {
         offset: u64,
         records: &[Bytes],
     ) -> io::Result<()> {
-        let slice = |part: &Part| match part {
-            Part::Own(range) => self.own[range.clone()].len(),
+        let length = |part: &Part| match part {
+            Part::Own(range) => range.len(),
             Part::Payload(index) => records[*index].len(),
         };
         let mut slices = Vec::with_capacity(self.parts.len());
-        for part in self.parts.iter().filter(|part| slice(part) > 0) {
+        for part in self.parts.iter().filter(|part| length(part) > 0) {
             slices.push(IoSlice::new(match part {
                 Part::Own(range) => &self.own[range.clone()],
                 Part::Payload(index) => &records[*index],
@@ -98,6 +98,8 @@ impl Framer {
     }
 }
 
+const _: () = assert!(HEADER_BYTES.is_multiple_of(ALIGNMENT));
+
 /// The header of one record; `left` records of its group remain, itself included.
 fn header(
     seed: u32,
@@ -107,7 +109,6 @@ fn header(
     payload: &[u8],
     left: usize,
 ) -> Header {
-    const { assert!(HEADER_BYTES.is_multiple_of(ALIGNMENT)) };
     Header {
         // Both fit: a payload has 8 MiB at most, a group less than 32 MiB / 80 records.
         length: payload.len() as u32,

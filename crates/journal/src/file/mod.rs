@@ -9,6 +9,7 @@ mod flaw;
 mod frame;
 mod inspect;
 mod open;
+mod place;
 mod reader;
 mod record;
 mod repair;

@@ -38,6 +38,9 @@ pub enum Operation {
 }
 
 /// A disk in memory with faults at will. Clones are handles on the same disk.
+///
+/// It holds every file twice, and every unsynced write once more: give the journals on it small
+/// segments.
 #[derive(Clone)]
 pub struct FaultyDisk {
     world: Arc<Mutex<World>>,
@@ -157,6 +160,10 @@ impl Disk for FaultyDisk {
 
     fn sync_folder(&self, folder: &str) -> io::Result<()> {
         self.world().sync_folder(folder)
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        Ok(self.world().room())
     }
 
     fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {

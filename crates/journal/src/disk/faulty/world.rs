@@ -187,7 +187,7 @@ impl World {
     }
 
     /// How many bytes may be added yet.
-    fn room(&self) -> u64 {
+    pub(super) fn room(&self) -> u64 {
         let used: u64 = self
             .names
             .values()
