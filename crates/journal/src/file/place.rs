@@ -15,9 +15,9 @@ use crate::{Fault, Position, Refusal};
 /// How far ahead of the records a segment is filled with zeros, in bytes. A sync of blocks that
 /// were written before changes no metadata; the fill itself costs one slower sync each time.
 const FILL_STRIDE: usize = 1 << 20;
-/// Groups from this size on are written without filling first, in bytes: writing such data twice
-/// costs more than the metadata.
-const FILL_BELOW: u64 = 64 << 10;
+/// Groups from this size on are written without filling first, in bytes. Measured: filling doubles
+/// the rate of 64 KiB groups and costs 1 MiB groups more than it saves.
+const FILL_BELOW: u64 = 128 << 10;
 static ZEROS: [u8; FILL_STRIDE] = [0; FILL_STRIDE];
 
 /// The segment that is being written.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::file::flaw::Flaw;
-use crate::file::record::{Link, framed_bytes};
+use crate::file::record::{HEADER_BYTES, Link, framed_bytes};
 use crate::file::scan::Scanner;
 use crate::file::segment::RECORDS_AT;
 use crate::file::shared::{Place, Shared};
@@ -49,6 +49,11 @@ pub(crate) fn read(
     let mut entries = Vec::new();
     let mut bytes = 0;
     while position < place.next {
+        // What reaches beyond the chunk is left to the next call: fetching it now would read far
+        // more than the caller asked for.
+        if !entries.is_empty() && !scanner.has_fetched(offset, HEADER_BYTES) {
+            break;
+        }
         let (header, next_link) = checked(&place, position, offset, scanner.header(offset))?;
         let flaw = if header.position != position {
             let (expected, found) = (position, header.position);
@@ -61,8 +66,10 @@ pub(crate) fn read(
             return checked(&place, position, offset, Ok(Err(flaw)));
         }
         if position >= from {
-            bytes += (header.length as usize).max(1);
-            if bytes > max_bytes && !entries.is_empty() {
+            let length = header.length as usize;
+            bytes += length.max(1);
+            let fits = bytes <= max_bytes && scanner.has_fetched(offset, HEADER_BYTES + length);
+            if !fits && !entries.is_empty() {
                 break;
             }
             let payload = checked(&place, position, offset, scanner.payload(offset, &header))?;

@@ -45,7 +45,7 @@ impl Scanner {
             let end = self.end;
             return Ok(Err(Flaw::PastEnd { end, needed }));
         }
-        if at < self.chunk_at || needed > self.chunk_at + self.chunk.len() as u64 {
+        if !self.has_fetched(at, length) {
             let ahead = self.chunk_bytes.max(length) as u64;
             let mut chunk = vec![0; ahead.min(self.end - at) as usize];
             let got = self.file.read_at(&mut chunk, at)?;
@@ -58,6 +58,12 @@ impl Scanner {
             }
         }
         Ok(Ok((at - self.chunk_at) as usize))
+    }
+
+    /// Whether `length` bytes at `at` are in memory already.
+    pub(crate) fn has_fetched(&self, at: u64, length: usize) -> bool {
+        let end = self.chunk_at + self.chunk.len() as u64;
+        at >= self.chunk_at && at + length as u64 <= end
     }
 
     /// The header at `at`, and the link that the next record refers to it by.
