@@ -297,9 +297,9 @@ pub struct Usage {
 /// How an attempt ended, on record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Ended {
-    /// Reported by the worker.
+    /// Its worker says so: by a report, or by joining again without it.
     Reported,
-    /// Its lease ran out, or a newer incarnation of its worker has none of it.
+    /// Its lease ran out: its sandbox may still run.
     Lost,
 }
 

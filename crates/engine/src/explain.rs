@@ -101,7 +101,7 @@ impl State {
             obstacles.push(Obstacle::GroupAtLimit { max_running });
         }
         let waiting = |priority| group.level(priority).map_or(0, |level| level.live);
-        let more_urgent = (priority + 1..=crate::limits::PRIORITY_MAX)
+        let more_urgent = (priority.saturating_add(1)..=crate::limits::PRIORITY_MAX)
             .map(waiting)
             .sum();
         let same_priority = waiting(priority);

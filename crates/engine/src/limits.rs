@@ -29,8 +29,16 @@ pub const LIVE_TASKS: u64 = 100_000_000;
 
 /// Tasks that are looked at for a better affinity match before the head of the queue is taken.
 pub const AFFINITY_LOOK_AHEAD: usize = 256;
+/// Free workers that are looked at for a better affinity match before the least used one is taken.
+pub const AFFINITY_WORKERS: usize = 64;
 /// Times that a task may be passed over for a better match; then it goes first.
 pub const AFFINITY_SKIPS: u16 = 255;
+
+/// Tasks that a namespace can ever accept: an id has 37 bits beside the 26 of an element.
+pub const TASK_IDS: u64 = 1 << 37;
+/// Attempts that a retried task may have behind it: far above every budget, and below the point
+/// where numbering could overflow.
+pub const ATTEMPTS: u32 = 1 << 31;
 
 /// How long a dedup key outlives its task.
 pub const DEDUP_KEPT: Span = Span::secs(3_600);

@@ -15,11 +15,16 @@ impl State {
     pub(super) fn leased(&mut self, at: Timestamp, key: Key, attempt: Attempt, id: WorkerId) {
         self.count_skips(key);
         self.unqueue(key);
+        if key.index().is_none() {
+            self.disarm_expiry(key.task());
+        }
         let Some(task) = self.tasks.get_mut(key.task()) else {
             return;
         };
         let group_id = task.group;
         let policy = task.policy;
+        // An array counts its skips as a whole.
+        task.unit.skips = 0;
         if let Some(unit) = task.unit_mut(key.index()) {
             unit.phase = UnitPhase::Running;
             unit.attempts = attempt;
@@ -132,7 +137,7 @@ impl State {
             .and_then(|task| task.unit_mut(key.index()))
         {
             match outcome {
-                Outcome::Failed { .. } => unit.failures += 1,
+                Outcome::Failed { .. } => unit.failures = unit.failures.saturating_add(1),
                 Outcome::Lost => unit.lost = unit.lost.saturating_add(1),
                 Outcome::Succeeded | Outcome::Again { .. } | Outcome::Released => {}
             }
@@ -185,10 +190,12 @@ impl State {
             }
         }
         self.refresh_group(lease.group);
-        match was_full {
-            true => self.refresh_pod(lease.pod),
-            false => self.refresh_worker(lease.worker),
+        if was_full {
+            self.refresh_pod(lease.pod);
         }
+        // Also when the pod was full: the worker may have moved to another.
+        self.refresh_worker(lease.worker);
+        self.note_empty(lease.pod, at);
         self.touch(EntryKey::Group(lease.group));
     }
 }

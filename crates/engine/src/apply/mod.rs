@@ -36,7 +36,7 @@ pub fn apply(state: &mut State, event: &Event) {
             state.set_group(*group, *max_running, *paused);
         }
         Change::PodCreated { pod, name, slots } => state.create_pod(*pod, name, *slots, at),
-        Change::PodSet { pod, settings } => state.set_pod(*pod, settings),
+        Change::PodSet { pod, settings } => state.set_pod(*pod, settings, at),
         Change::PodReleased { pod } => state.release_pod(*pod, at),
         Change::SlotReleased { pod, key, attempt } => {
             state.release_slot(*pod, (*key, *attempt), at);
@@ -74,7 +74,9 @@ pub fn apply(state: &mut State, event: &Event) {
         } => {
             state.end_lease(at, (*key, *attempt), *ended);
         }
-        Change::Closed { key, phase, .. } => state.closed(at, *key, *phase),
+        Change::Closed {
+            key, phase, reason, ..
+        } => state.closed(at, *key, *phase, *reason),
         Change::Revived { .. } => state.revived(&event.change),
         Change::Joined {
             worker,

@@ -20,14 +20,17 @@ impl State {
         tasks: &[Accepted],
     ) {
         for (offset, accepted) in tasks.iter().enumerate() {
-            let id = TaskId(first.0 + offset as u64);
+            let id = TaskId(first.0.wrapping_add(offset as u64));
             let policy = policies
                 .get(accepted.task.policy as usize)
                 .copied()
                 .unwrap_or_default();
             self.accept(at, id, accepted, &policy);
         }
-        self.meta.next_task = self.meta.next_task.max(first.0 + tasks.len() as u64);
+        self.meta.next_task = self
+            .meta
+            .next_task
+            .max(first.0.saturating_add(tasks.len() as u64));
         let mut last = None;
         for accepted in tasks {
             // Runs of one group are refreshed once.
@@ -62,6 +65,7 @@ impl State {
                 affinity: new.affinity.clone(),
                 dedup: new.dedup.map(|(key, _)| key),
                 expires_at: new.expires_at,
+                expired: false,
                 array,
             })
         });
@@ -82,11 +86,9 @@ impl State {
             unit: Unit::new(phase),
             extra,
         };
+        self.arm_expiry(id, &task);
         self.tasks.insert(id, task);
         self.touch(EntryKey::Task(id));
-        if let Some(expires_at) = new.expires_at {
-            self.timers.set(expires_at, Timer::Expire(id.key()));
-        }
         if let Some((key, content)) = new.dedup {
             let entry = DedupEntry {
                 task: id,
@@ -128,16 +130,15 @@ impl State {
         let Some(task) = self.tasks.get(key.task()) else {
             return;
         };
-        let (group, array) = (task.group, task.array().is_some());
-        let phase = if array {
-            task.unit.phase
-        } else {
-            self.phase_of(key)
+        let group = task.group;
+        let unit = match task.array() {
+            Some(_) if key.index().is_none() => Some(&task.unit),
+            _ => task.unit(key.index()),
         };
-        if array && key.index().is_none() {
-            let UnitPhase::Scheduled { until, .. } = phase else {
-                return;
-            };
+        let Some(UnitPhase::Scheduled { until, .. }) = unit.map(|unit| unit.phase) else {
+            return;
+        };
+        if task.array().is_some() && key.index().is_none() {
             self.array_due(key.task(), until);
         } else {
             self.unqueue(key);
@@ -147,15 +148,7 @@ impl State {
         self.touch(EntryKey::Task(key.task()));
     }
 
-    fn phase_of(&self, key: Key) -> UnitPhase {
-        let unit = self
-            .tasks
-            .get(key.task())
-            .and_then(|task| task.unit(key.index()));
-        unit.map_or(UnitPhase::Running, |unit| unit.phase)
-    }
-
-    /// A delayed array becomes ready as a whole.
+    /// A delayed array becomes ready as a whole, in its old place.
     fn array_due(&mut self, id: TaskId, until: Timestamp) {
         self.timers.clear(until, Timer::Due(id.key()));
         let Some(task) = self.tasks.get_mut(id) else {
@@ -166,17 +159,17 @@ impl State {
         if let Some(group) = self.groups.get_mut(task.group.0 as usize) {
             group.scheduled = group.scheduled.saturating_sub(untouched);
         }
-        self.push_fresh(id, untouched);
+        self.enqueue_untouched(id, untouched);
     }
 
     /// Ends a task, an array or an element by decree.
-    pub(super) fn closed(&mut self, at: Timestamp, key: Key, phase: Phase) {
+    pub(super) fn closed(&mut self, at: Timestamp, key: Key, phase: Phase, reason: Reason) {
         let Some(task) = self.tasks.get(key.task()) else {
             return;
         };
         let group = task.group;
         if key.index().is_none() && task.array().is_some() {
-            self.close_array(at, key.task(), phase);
+            self.close_array(at, key.task(), phase, reason);
         } else {
             self.unqueue(key);
             self.revoke(key);
@@ -187,33 +180,33 @@ impl State {
         self.touch(EntryKey::Task(key.task()));
     }
 
-    fn close_array(&mut self, at: Timestamp, id: TaskId, phase: Phase) {
-        let Some(task) = self.tasks.get(id) else {
+    /// Ends what of an array can be ended: all of it, or only what waits when its time is over.
+    fn close_array(&mut self, at: Timestamp, id: TaskId, phase: Phase, reason: Reason) {
+        let ended = self.close_untouched(id);
+        let expires = reason == Reason::Expired;
+        if expires {
+            self.disarm_expiry(id);
+        }
+        let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
+        if let Some(extra) = task.extra.as_mut().filter(|_| expires) {
+            extra.expired = true;
+        }
         let group = task.group;
+        let is_closed = |unit: &Unit| !(expires && matches!(unit.phase, UnitPhase::Running));
         let live: Vec<u32> = task
             .array()
-            .map(|array| array.live.keys().copied().collect())
-            .unwrap_or_default();
-        let untouched = match task.unit.phase {
-            UnitPhase::Scheduled { until, .. } => {
-                let untouched = task.array().map_or(0, Array::untouched);
-                self.timers.clear(until, Timer::Due(id.key()));
-                if let Some(group) = self.groups.get_mut(group.0 as usize) {
-                    group.scheduled = group.scheduled.saturating_sub(untouched);
-                }
-                untouched
-            }
-            UnitPhase::Queued(_) | UnitPhase::Running => self.close_untouched(id),
-        };
+            .into_iter()
+            .flat_map(|array| &array.live)
+            .filter(|(_, unit)| is_closed(unit))
+            .map(|(index, _)| *index)
+            .collect();
+        let is_over = task.array().is_some_and(Array::is_over);
         if let Some(group) = self.groups.get_mut(group.0 as usize) {
-            group.count_end(phase, untouched);
+            group.count_end(phase, ended);
         }
-        if let Some(array) = self.tasks.get_mut(id).and_then(Task::array_mut) {
-            array.next = array.count;
-        }
-        if live.is_empty() {
+        if is_over {
             self.forget_task(id, at);
         }
         for index in live {
@@ -259,6 +252,7 @@ impl State {
                 affinity: affinity.clone(),
                 dedup: *dedup,
                 expires_at: None,
+                expired: false,
                 array,
             };
             let task = Task {
@@ -273,7 +267,7 @@ impl State {
             };
             self.tasks.insert(id, task);
             if let Some(dedup) = dedup {
-                self.dedup.revive(*group, *dedup);
+                self.dedup.revive(*group, *dedup, id);
                 self.touch(EntryKey::Dedup(*group, *dedup));
             }
         }
@@ -283,7 +277,8 @@ impl State {
             array.live.insert(index, unit);
         }
         self.enqueue(*key, Reason::None);
-        self.refresh_group(*group);
+        let group = self.tasks.get(id).map_or(*group, |task| task.group);
+        self.refresh_group(group);
         self.touch(EntryKey::Task(id));
     }
 }

@@ -18,10 +18,24 @@ impl State {
         self.unindex_worker(id);
         let class = self.class_of(groups);
         let before = self.workers.remove(&id);
-        let (last_used, leases) = match before {
-            Some(before) => (before.last_used, before.leases),
-            None => (0, Default::default()),
-        };
+        if let Some(moved) = before.as_ref().filter(|before| before.pod != pod) {
+            if let Some(entry) = self.pods.get_mut(&moved.pod) {
+                entry.workers.remove(&id);
+            }
+            self.note_empty(moved.pod, at);
+        }
+        let announced = hello.affinity.iter().copied();
+        let mut keys = announced.take(limits::AFFINITY_KEYS).collect();
+        // A session that goes on after a break goes on where it was.
+        let (mut last_used, mut leases, mut draining, mut poll) = Default::default();
+        let mut since = at;
+        if let Some(before) = before {
+            (since, last_used, leases) = (before.since, before.last_used, before.leases);
+            (draining, poll) = (before.draining, before.poll);
+            if hello.affinity.is_empty() && hello.remember > 0 {
+                keys = before.keys;
+            }
+        }
         let worker = Worker {
             hello: Hello {
                 running: Vec::new(),
@@ -31,22 +45,17 @@ impl State {
             groups: groups.to_vec(),
             class,
             attached: true,
-            draining: false,
-            since: at,
+            draining,
+            since,
             last_used,
-            keys: hello
-                .affinity
-                .iter()
-                .copied()
-                .take(limits::AFFINITY_KEYS)
-                .collect(),
-            poll: None,
+            keys,
+            poll,
             leases,
             indexed: None,
         };
         self.workers.insert(id, worker);
         self.worker_names.insert(hello.name.clone(), id);
-        self.meta.next_worker = self.meta.next_worker.max(id.0 + 1);
+        self.meta.next_worker = self.meta.next_worker.max(id.0.saturating_add(1));
         if let Some(entry) = self.pods.get_mut(&pod) {
             entry.workers.insert(id);
             if let Some(since) = entry.empty_since.take() {
@@ -106,6 +115,8 @@ impl State {
             credit: max,
             leases: Vec::new(),
         });
+        // Whoever polls is there.
+        worker.attached = true;
         self.refresh_worker(id);
         self.touch(EntryKey::Worker(id));
     }
@@ -141,11 +152,11 @@ impl State {
     pub(super) fn create_pod(&mut self, id: PodId, name: &str, slots: u32, at: Timestamp) {
         self.pod_names.insert(name.to_owned(), id);
         self.pods.insert(id, Pod::new(name.to_owned(), slots));
-        self.meta.next_pod = self.meta.next_pod.max(id.0 + 1);
+        self.meta.next_pod = self.meta.next_pod.max(id.0.saturating_add(1));
         self.note_empty(id, at);
     }
 
-    pub(super) fn set_pod(&mut self, id: PodId, settings: &PodSettings) {
+    pub(super) fn set_pod(&mut self, id: PodId, settings: &PodSettings, at: Timestamp) {
         let Some(pod) = self.pods.get_mut(&id) else {
             return;
         };
@@ -158,7 +169,7 @@ impl State {
                 .clear(since + limits::EMPTY_POD_KEPT, Timer::ForgetPod(id));
         }
         self.refresh_pod(id);
-        self.touch(EntryKey::Pod(id));
+        self.note_empty(id, at);
     }
 
     pub(super) fn release_pod(&mut self, id: PodId, at: Timestamp) {
@@ -187,12 +198,14 @@ impl State {
             self.timers
                 .clear(since + limits::EMPTY_POD_KEPT, Timer::ForgetPod(id));
         }
-        self.pod_names.remove(&pod.name);
+        if self.pod_names.get(&pod.name) == Some(&id) {
+            self.pod_names.remove(&pod.name);
+        }
         self.touch(EntryKey::Pod(id));
     }
 
     /// Starts the hour after which an empty pod is forgotten.
-    fn note_empty(&mut self, id: PodId, at: Timestamp) {
+    pub(super) fn note_empty(&mut self, id: PodId, at: Timestamp) {
         let Some(pod) = self.pods.get_mut(&id) else {
             return;
         };

@@ -11,9 +11,29 @@ pub(super) fn next_lease(state: &State) -> Option<Change> {
     let group = state.ready.best()?;
     let id = state.least_used_worker(group)?;
     let worker = state.worker(id)?;
-    let key = choose(state, group, worker)?;
+    let (key, matches) = choose(state, group, worker)?;
     let attempt = next_attempt(state, key);
+    let id = better_worker(state, group, key, matches).unwrap_or(id);
     Some(leased(key, attempt, id))
+}
+
+/// Of the workers that could take the task as well, the one that fits it better than the one
+/// whose turn it is; among equals the one used least recently. Nobody waits for it: the worker
+/// that was passed over is the next to be asked.
+fn better_worker(state: &State, group: GroupId, key: Key, matches: usize) -> Option<WorkerId> {
+    let keys = state.tasks.get(key.task())?.affinity();
+    if matches >= keys.len() {
+        return None;
+    }
+    let mut best = None;
+    let mut most = matches;
+    for id in state.free_workers(group).take(limits::AFFINITY_WORKERS) {
+        let found = state.worker(id).map_or(0, |worker| worker.matches(keys));
+        if found > most {
+            (best, most) = (Some(id), found);
+        }
+    }
+    best
 }
 
 fn leased(key: Key, attempt: Attempt, worker: WorkerId) -> Change {
@@ -31,13 +51,16 @@ fn next_attempt(state: &State, key: Key) -> Attempt {
         + 1
 }
 
-fn choose(state: &State, group: GroupId, worker: &Worker) -> Option<Key> {
+/// A task for the worker, and how many of its keys the worker has at hand.
+fn choose(state: &State, group: GroupId, worker: &Worker) -> Option<(Key, usize)> {
     let group = state.group(group)?;
     let level = group.level(group.top()?)?;
-    if level.affine == 0 || worker.keys.is_empty() {
-        return level.head(&state.tasks);
-    }
-    best_match(state, level, worker)
+    let key = match level.affine == 0 || worker.keys.is_empty() {
+        true => level.head(&state.tasks)?,
+        false => best_match(state, level, worker)?,
+    };
+    let task = state.tasks.get(key.task())?;
+    Some((key, worker.matches(task.affinity())))
 }
 
 /// The task that shares most keys with the worker, the oldest of equals. One that was passed over

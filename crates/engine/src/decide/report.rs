@@ -83,14 +83,20 @@ pub(super) fn lose(
     attempt: Attempt,
 ) -> Result<Decision, Rejection> {
     match state.leases.get(&(key, attempt)) {
-        Some(_) => Ok(done(now, [lost(state, now, key, attempt)])),
+        Some(_) => Ok(done(now, [lost(state, now, key, attempt, Ended::Lost)])),
         None => Err(Rejection::StaleLease { key, attempt }),
     }
 }
 
-/// The event of an attempt that nobody will hear of again.
-pub(super) fn lost(state: &State, now: Timestamp, key: Key, attempt: Attempt) -> Change {
-    let ended = Ended::Lost;
+/// The event of an attempt that nobody will hear of again. `ended` says who knows: a worker that
+/// has none of it, whose slot is free, or nobody.
+pub(super) fn lost(
+    state: &State,
+    now: Timestamp,
+    key: Key,
+    attempt: Attempt,
+    ended: Ended,
+) -> Change {
     if state
         .leases
         .get(&(key, attempt))
@@ -182,6 +188,10 @@ fn next(state: &State, now: Timestamp, key: Key, attempt: Attempt, outcome: &Out
     let expired = task.expires_at().is_some_and(|at| at <= now);
     match *outcome {
         Outcome::Succeeded => over(Phase::Succeeded, Reason::None),
+        // No attempt starts after the task's time is over, whatever the last one came to.
+        Outcome::Again { .. } | Outcome::Released if expired => {
+            over(Phase::Failed, Reason::Expired)
+        }
         Outcome::Again { after } => Next::Scheduled {
             until: now + after,
             reason: Reason::Again,
@@ -191,7 +201,7 @@ fn next(state: &State, now: Timestamp, key: Key, attempt: Attempt, outcome: &Out
         Outcome::Lost if expired => over(Phase::Failed, Reason::Expired),
         Outcome::Lost => Next::Queued,
         Outcome::Failed { reason, fatal } => {
-            let failures = failures + 1;
+            let failures = failures.saturating_add(1);
             if fatal || failures >= policy.max_attempts || expired {
                 return over(Phase::Failed, reason);
             }

@@ -18,7 +18,7 @@ pub(super) fn submit(
     submission: Submission,
 ) -> Result<Decision, Rejection> {
     if let Some(request) = submission.request
-        && let Some(entry) = state.requests.get(request.id)
+        && let Some(entry) = state.requests.get(request.id, now)
     {
         return match entry.content == request.content {
             true => Ok(answered(now, [], Answer::Submitted(entry.ids.clone()))),
@@ -42,11 +42,18 @@ pub(super) fn submit(
         limits::LIVE_TASKS as usize,
         "tasks",
     )?;
+    check_room(
+        state.next_task().0 as usize + tasks.len(),
+        limits::TASK_IDS as usize,
+        "task ids",
+    )?;
     for (index, task) in tasks.iter().enumerate() {
         check_task(index, task)?;
+        check_index(index, "group", task.group, groups.len())?;
+        check_index(index, "policy", task.policy, policies.len())?;
     }
     let (groups, mut changes) = number_groups(state, groups)?;
-    let existing = find_duplicates(state, &groups, &tasks)?;
+    let existing = find_duplicates(state, now, &groups, &tasks)?;
     let first = state.next_task();
     let ids = number_tasks(first, &existing);
     let accepted: Vec<Accepted> = tasks
@@ -92,6 +99,20 @@ fn check_task(index: usize, task: &NewTask) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// Refuses an index beyond the list that it points into.
+fn check_index(index: usize, name: &str, got: u32, len: usize) -> Result<(), Rejection> {
+    if (got as usize) < len {
+        return Ok(());
+    }
+    let last = (len as u64).saturating_sub(1);
+    Err(Rejection::OutOfRange {
+        field: format!("tasks[{index}].{name}"),
+        min: 0,
+        max: last,
+        got: got.into(),
+    })
+}
+
 /// The numbers of the groups named, and the events that make the new ones.
 fn number_groups(
     state: &State,
@@ -120,6 +141,7 @@ fn number_groups(
 /// For each task the one that its dedup key stands for already.
 fn find_duplicates(
     state: &State,
+    now: Timestamp,
     groups: &[GroupId],
     tasks: &[NewTask],
 ) -> Result<Vec<Option<TaskId>>, Rejection> {
@@ -133,7 +155,7 @@ fn find_duplicates(
         if let Some(first) = seen.insert((group, key), index) {
             return Err(Rejection::DuplicateInBatch { index, first });
         }
-        match state.dedup.get(group, key) {
+        match state.dedup.get(group, key, now) {
             Some(entry) if entry.content == content => existing[index] = Some(entry.task),
             Some(entry) => {
                 let existing: Key = entry.task.key();

@@ -1,9 +1,11 @@
 //! Cancelling and retrying tasks.
 
-use super::done;
+use super::settings::check_room;
+use super::{check_range, done};
 use crate::command::{Decision, Revival};
 use crate::event::Change;
 use crate::id::{GroupId, Key};
+use crate::limits;
 use crate::reason::{Phase, Reason};
 use crate::rejection::Rejection;
 use crate::state::State;
@@ -40,10 +42,12 @@ pub(super) fn retry(
     if is_live(state, key) || state.leases_of(key).next().is_some() {
         return Err(Rejection::StillLive { key });
     }
+    check_revival(state, &revival)?;
     let mut changes = Vec::new();
     let group = match state.group_names.get(&revival.group) {
         Some(group) => *group,
         None => {
+            check_room(state.groups.len(), limits::GROUPS, "groups")?;
             let group = GroupId(state.groups.len() as u32);
             changes.push(Change::GroupCreated {
                 group,
@@ -64,6 +68,31 @@ pub(super) fn retry(
         dedup: revival.dedup,
     });
     Ok(done(now, changes))
+}
+
+/// The store remembers what it says; what no task can have is refused all the same.
+fn check_revival(state: &State, revival: &Revival) -> Result<(), Rejection> {
+    let key = revival.key;
+    let accepted = 1..state.next_task().0;
+    let is_array = state
+        .tasks
+        .get(key.task())
+        .is_some_and(|task| task.array().is_some() != key.index().is_some());
+    if !accepted.contains(&key.task().0) || is_array {
+        return Err(Rejection::NotLive { key });
+    }
+    let (least, most) = (limits::PRIORITY_MIN, limits::PRIORITY_MAX);
+    let priority = u64::from(revival.priority);
+    check_range("priority", least.into(), most.into(), priority)?;
+    let attempts = u64::from(revival.attempts);
+    check_range("attempts", 0, limits::ATTEMPTS.into(), attempts)?;
+    let keys = revival.affinity.len() as u64;
+    check_range("affinity", 0, limits::AFFINITY_KEYS as u64, keys)?;
+    check_room(
+        state.live_tasks() as usize,
+        limits::LIVE_TASKS as usize,
+        "tasks",
+    )
 }
 
 /// Whether a task, an array or an element can still change in this round.

@@ -5,36 +5,30 @@ use crate::event::Change;
 use crate::id::Key;
 use crate::limits;
 use crate::reason::{Phase, Reason};
-use crate::state::{Array, State, Timer, UnitPhase};
+use crate::state::{State, Timer};
 use crate::time::Timestamp;
 
 pub(super) fn tick(state: &State, now: Timestamp) -> Vec<Change> {
     let due = state.timers.due(now).take(limits::TIMERS_PER_TICK);
-    due.filter_map(|timer| fire(state, now, timer)).collect()
+    due.map(|timer| fire(state, now, timer)).collect()
 }
 
-fn fire(state: &State, now: Timestamp, timer: Timer) -> Option<Change> {
+fn fire(state: &State, now: Timestamp, timer: Timer) -> Change {
     match timer {
-        Timer::Due(key) => Some(Change::Due { key }),
-        Timer::Expire(key) => expire(state, key),
-        Timer::Timeout(key, attempt) => Some(timed_out(state, now, key, attempt)),
-        Timer::ForgetPod(pod) => Some(Change::PodForgotten { pod }),
+        Timer::Due(key) => Change::Due { key },
+        Timer::Expire(key) => expired(key),
+        Timer::Timeout(key, attempt) => timed_out(state, now, key, attempt),
+        Timer::ForgetPod(pod) => Change::PodForgotten { pod },
     }
 }
 
-/// What has not started fails. A task that runs is left alone: it is only not tried again.
-fn expire(state: &State, key: Key) -> Option<Change> {
-    let task = state.tasks.get(key.task())?;
-    let waits = match task.array() {
-        Some(array) => Array::untouched(array) > 0,
-        None => !matches!(task.unit.phase, UnitPhase::Running),
-    };
-    let (phase, reason) = (Phase::Failed, Reason::Expired);
-    let note = String::new();
-    waits.then_some(Change::Closed {
+/// What waits when its time is over fails. An attempt that runs is left alone, and so are those
+/// of an array: it is only not tried again.
+fn expired(key: Key) -> Change {
+    Change::Closed {
         key,
-        phase,
-        reason,
-        note,
-    })
+        phase: Phase::Failed,
+        reason: Reason::Expired,
+        note: String::new(),
+    }
 }

@@ -3,12 +3,12 @@
 use super::report::lost;
 use super::settings::check_room;
 use super::{answered, check_range, done};
-use crate::command::{Answer, Decision, Hello};
+use crate::command::{Answer, Decision, Ended, Hello};
 use crate::event::Change;
 use crate::id::{Attempt, GroupId, Key, PodId, WorkerId};
 use crate::limits;
 use crate::rejection::Rejection;
-use crate::state::{State, Worker};
+use crate::state::{Lease, State, Worker};
 use crate::time::Timestamp;
 
 pub(super) fn join(state: &State, now: Timestamp, hello: Hello) -> Result<Decision, Rejection> {
@@ -20,6 +20,7 @@ pub(super) fn join(state: &State, now: Timestamp, hello: Hello) -> Result<Decisi
     {
         if worker.hello.incarnation == hello.incarnation {
             id = known;
+            changes.extend(end_missing(state, now, known, &hello));
         } else if worker.hello.host != hello.host {
             let host = worker.hello.host.clone();
             return Err(Rejection::WorkerNameTaken {
@@ -89,16 +90,29 @@ fn check_hello(hello: &Hello) -> Result<(), Rejection> {
 /// An older incarnation on the same host is gone, and its sandboxes with it: the newer one has
 /// killed what it left before it joined. So its slots are free at once, in a pod that holds too.
 fn replace(state: &State, now: Timestamp, id: WorkerId) -> Vec<Change> {
-    let mut changes: Vec<Change> = lose_leases(state, now, id);
-    let pod = state.worker(id).map(|worker| worker.pod);
-    for (key, attempt) in state.leases_held_by(id).map(|(token, _)| token) {
-        changes.extend(pod.map(|pod| Change::SlotReleased { pod, key, attempt }));
-    }
+    let leases = state.leases_held_by(id);
+    let mut changes: Vec<Change> = leases
+        .map(|((key, attempt), _)| lost(state, now, key, attempt, Ended::Reported))
+        .collect();
     changes.push(Change::Left {
         worker: id,
         lost: true,
     });
     changes
+}
+
+/// A session that goes on lists what it has. An attempt that it had started, or was told to stop,
+/// and that it does not list is gone: nobody would ever report it. One that it had not started
+/// never reached it and is sent again. Polling workers list nothing.
+fn end_missing(state: &State, now: Timestamp, id: WorkerId, hello: &Hello) -> Vec<Change> {
+    let is_missing = |token, lease: &Lease| {
+        !hello.polling && (lease.started || lease.revoked) && !hello.running.contains(&token)
+    };
+    state
+        .leases_held_by(id)
+        .filter(|(token, lease)| is_missing(*token, lease))
+        .map(|((key, attempt), _)| lost(state, now, key, attempt, Ended::Reported))
+        .collect()
 }
 
 /// Slots held for lost attempts of this worker, which by joining says that they are gone: all
@@ -196,13 +210,17 @@ pub(super) fn leave(state: &State, now: Timestamp, id: WorkerId) -> Result<Decis
             leases,
         });
     }
-    Ok(done(
-        now,
-        [Change::Left {
-            worker: id,
-            lost: false,
-        }],
-    ))
+    // It has nothing left, so nothing of it runs in a slot that is held for it.
+    let gone = Hello {
+        running: Vec::new(),
+        ..worker.hello.clone()
+    };
+    let mut changes = release_held(state, &gone);
+    changes.push(Change::Left {
+        worker: id,
+        lost: false,
+    });
+    Ok(done(now, changes))
 }
 
 pub(super) fn lose(state: &State, now: Timestamp, id: WorkerId) -> Result<Decision, Rejection> {
@@ -218,7 +236,7 @@ pub(super) fn lose(state: &State, now: Timestamp, id: WorkerId) -> Result<Decisi
 fn lose_leases(state: &State, now: Timestamp, id: WorkerId) -> Vec<Change> {
     let leases = state.leases_held_by(id);
     leases
-        .map(|((key, attempt), _)| lost(state, now, key, attempt))
+        .map(|((key, attempt), _)| lost(state, now, key, attempt, Ended::Lost))
         .collect()
 }
 

@@ -1,6 +1,6 @@
 //! Dedup keys: one key of a group stands for one task, while it lives and an hour longer.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +20,9 @@ pub(crate) struct DedupEntry {
 #[derive(Default)]
 pub(crate) struct DedupTable {
     entries: BTreeMap<(GroupId, u128), DedupEntry>,
-    /// Keys of ended tasks, oldest first; one that was revived since is skipped.
-    ended: VecDeque<(Timestamp, GroupId, u128)>,
+    /// Keys of ended tasks, the oldest first. A set, so that keys that ended at one time are
+    /// swept in the same order by a leader and by one that restored them from a store.
+    ended: BTreeSet<(Timestamp, GroupId, u128)>,
 }
 
 impl DedupTable {
@@ -29,52 +30,63 @@ impl DedupTable {
         self.entries.len() as u64
     }
 
-    pub(crate) fn get(&self, group: GroupId, key: u128) -> Option<&DedupEntry> {
+    /// What a key stands for at `now`: one whose time is over stands for nothing, swept or not.
+    pub(crate) fn get(&self, group: GroupId, key: u128, now: Timestamp) -> Option<&DedupEntry> {
+        let is_kept = |entry: &&DedupEntry| {
+            entry
+                .ended_at
+                .is_none_or(|at| at + limits::DEDUP_KEPT > now)
+        };
+        self.entry(group, key).filter(is_kept)
+    }
+
+    /// The entry of a key as it is kept.
+    pub(crate) fn entry(&self, group: GroupId, key: u128) -> Option<&DedupEntry> {
         self.entries.get(&(group, key))
     }
 
     pub(crate) fn insert(&mut self, group: GroupId, key: u128, entry: DedupEntry) {
         if let Some(at) = entry.ended_at {
-            self.ended.push_back((at, group, key));
+            self.ended.insert((at, group, key));
         }
-        self.entries.insert((group, key), entry);
+        let before = self.entries.insert((group, key), entry);
+        if let Some(at) = before.and_then(|before| before.ended_at)
+            && entry.ended_at != Some(at)
+        {
+            self.ended.remove(&(at, group, key));
+        }
     }
 
-    pub(crate) fn end(&mut self, group: GroupId, key: u128, at: Timestamp) {
-        if let Some(entry) = self.entries.get_mut(&(group, key)) {
+    /// The task has ended. A key that stands for another task by now is left alone.
+    pub(crate) fn end(&mut self, group: GroupId, key: u128, task: TaskId, at: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(&(group, key))
+            && entry.task == task
+            && entry.ended_at.is_none()
+        {
             entry.ended_at = Some(at);
-            self.ended.push_back((at, group, key));
+            self.ended.insert((at, group, key));
         }
     }
 
-    pub(crate) fn revive(&mut self, group: GroupId, key: u128) {
-        if let Some(entry) = self.entries.get_mut(&(group, key)) {
-            entry.ended_at = None;
+    /// The task lives again. A key that stands for another task by now is left alone.
+    pub(crate) fn revive(&mut self, group: GroupId, key: u128, task: TaskId) {
+        if let Some(entry) = self.entries.get_mut(&(group, key))
+            && entry.task == task
+            && let Some(at) = entry.ended_at.take()
+        {
+            self.ended.remove(&(at, group, key));
         }
     }
 
     /// Removes one key whose time is over at `now`, and names it.
     pub(crate) fn sweep(&mut self, now: Timestamp) -> Option<(GroupId, u128)> {
-        while let Some((at, group, key)) = self.ended.front().copied() {
-            if at + limits::DEDUP_KEPT > now {
-                return None;
-            }
-            self.ended.pop_front();
-            let current = self
-                .entries
-                .get(&(group, key))
-                .is_some_and(|e| e.ended_at == Some(at));
-            if current {
-                self.entries.remove(&(group, key));
-                return Some((group, key));
-            }
+        let (at, group, key) = self.ended.first().copied()?;
+        if at + limits::DEDUP_KEPT > now {
+            return None;
         }
-        None
-    }
-
-    /// After a restore: the store returns keys in no order of time.
-    pub(crate) fn sort_ended(&mut self) {
-        self.ended.make_contiguous().sort_unstable();
+        self.ended.pop_first();
+        self.entries.remove(&(group, key));
+        Some((group, key))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (GroupId, u128)> + '_ {

@@ -154,8 +154,8 @@ impl State {
                 stored: false,
                 ..self.leases.get(&(key, attempt))?.clone()
             }),
-            EntryKey::Dedup(group, key) => encode(self.dedup.get(group, key)?),
-            EntryKey::Request(id) => encode(self.requests.get(id)?),
+            EntryKey::Dedup(group, key) => encode(self.dedup.entry(group, key)?),
+            EntryKey::Request(id) => encode(self.requests.entry(id)?),
         }
     }
 
@@ -218,8 +218,6 @@ impl State {
 
     /// Derives what is not stored.
     pub fn finish_restore(&mut self) {
-        self.dedup.sort_ended();
-        self.requests.sort();
         for group in 0..self.groups.len() as u32 {
             self.refresh_group(GroupId(group));
         }
@@ -350,9 +348,7 @@ impl State {
 
     /// Puts a restored task into the queues and timers that its entry implies.
     fn place_restored(&mut self, id: TaskId, mut task: Task) {
-        if let Some(expires_at) = task.expires_at() {
-            self.timers.set(expires_at, Timer::Expire(id.key()));
-        }
+        self.arm_expiry(id, &task);
         let affine = u64::from(!task.affinity().is_empty());
         let group = &mut self.groups[task.group.0 as usize];
         let mut units = vec![(id.key(), task.unit)];

@@ -166,7 +166,7 @@ impl State {
     pub(crate) fn leases_of(&self, key: Key) -> impl Iterator<Item = ((Key, Attempt), &Lease)> {
         let last = match key.index() {
             Some(_) => key,
-            None => Key::from_raw(TaskId(key.task().0 + 1).key().to_raw() - 1),
+            None => Key::from_raw(TaskId(key.task().0 + 1).key().to_raw().wrapping_sub(1)),
         };
         self.leases
             .range((key, 0)..=(last, Attempt::MAX))

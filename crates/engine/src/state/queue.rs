@@ -1,7 +1,8 @@
 //! The queue of one group at one priority.
 //!
 //! Tasks that wait for their first attempt stand in `fresh`, in accept order, eight bytes each.
-//! Those that come back (a retry, a delay that is over) stand in `returned`, sorted. A task that
+//! Those that come back (a retry, a delay that is over) stand in `returned`, sorted; a delayed
+//! array stands there under its own key, for all its untouched elements. A task that
 //! leaves from the middle of `fresh` leaves its place behind, which is skipped later: the front
 //! is always a task that waits.
 
@@ -96,10 +97,23 @@ impl Level {
             .fresh
             .front()
             .and_then(|id| fresh_key(id, tasks.get(id)?));
-        match (fresh, self.returned.first().copied()) {
+        match (fresh, self.returned_head(tasks)) {
             (Some(fresh), Some(returned)) => Some(fresh.min(returned)),
             (fresh, returned) => fresh.or(returned),
         }
+    }
+
+    /// An array that came back sorts before its elements that did, but the next of its untouched
+    /// ones comes after them: so two places are looked at.
+    fn returned_head(&self, tasks: &TaskTable) -> Option<Key> {
+        self.returned_units(tasks).take(2).map(|(key, _)| key).min()
+    }
+
+    fn returned_units<'a>(&'a self, tasks: &'a TaskTable) -> impl Iterator<Item = (Key, &'a Task)> {
+        self.returned.iter().filter_map(|key| {
+            let task = tasks.get(key.task())?;
+            Some((returned_key(*key, task)?, task))
+        })
     }
 
     /// The first `limit` waiting units of either part, each part in accept order.
@@ -108,11 +122,7 @@ impl Level {
         tasks: &'a TaskTable,
         limit: usize,
     ) -> impl Iterator<Item = (Key, &'a Task)> {
-        let returned = self
-            .returned
-            .iter()
-            .filter_map(|key| Some((*key, tasks.get(key.task())?)))
-            .take(limit);
+        let returned = self.returned_units(tasks).take(limit);
         let fresh = self
             .fresh
             .iter()
@@ -138,5 +148,13 @@ fn fresh_key(id: TaskId, task: &Task) -> Option<Key> {
         _ if !task.in_fresh => None,
         None => task.unit.is_queued().then(|| id.key()),
         Some(array) => (array.next < array.count).then(|| id.element(array.next)),
+    }
+}
+
+/// What stands for a key in `returned`: itself, or the next element of an array.
+fn returned_key(key: Key, task: &Task) -> Option<Key> {
+    match (key.index(), task.array()) {
+        (None, Some(array)) => (array.next < array.count).then(|| key.task().element(array.next)),
+        _ => Some(key),
     }
 }

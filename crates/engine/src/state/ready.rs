@@ -81,6 +81,15 @@ impl State {
             .map(|(_, worker)| worker)
     }
 
+    /// Workers that could serve a group now: class by class, in each the least used first.
+    pub(crate) fn free_workers(&self, group: GroupId) -> impl Iterator<Item = WorkerId> + '_ {
+        let classes = self.group(group).map_or(&[][..], |group| &group.classes);
+        classes
+            .iter()
+            .flat_map(|class| &self.ready.classes[*class as usize].available)
+            .map(|(_, worker)| *worker)
+    }
+
     /// The class of workers that serve `groups`, made when it is new.
     pub(crate) fn class_of(&mut self, groups: &[GroupId]) -> u32 {
         let mut sorted = groups.to_vec();

@@ -1,6 +1,6 @@
 //! Answers to recent calls, so that a call may be repeated.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,33 +20,40 @@ pub(crate) struct RequestEntry {
 #[derive(Default)]
 pub(crate) struct RequestTable {
     entries: BTreeMap<u128, RequestEntry>,
-    order: VecDeque<(Timestamp, u128)>,
+    /// A set, so that answers of one time are dropped in the same order by a leader and by one
+    /// that restored them from a store.
+    order: BTreeSet<(Timestamp, u128)>,
 }
 
 impl RequestTable {
-    pub(crate) fn get(&self, id: u128) -> Option<&RequestEntry> {
+    /// What was answered, if it is kept at `now`, swept or not.
+    pub(crate) fn get(&self, id: u128, now: Timestamp) -> Option<&RequestEntry> {
+        self.entry(id)
+            .filter(|entry| entry.at + limits::REQUEST_KEPT > now)
+    }
+
+    /// The entry of a request id as it is kept.
+    pub(crate) fn entry(&self, id: u128) -> Option<&RequestEntry> {
         self.entries.get(&id)
     }
 
     pub(crate) fn insert(&mut self, id: u128, entry: RequestEntry) {
-        self.order.push_back((entry.at, id));
-        self.entries.insert(id, entry);
+        let at = entry.at;
+        if let Some(before) = self.entries.insert(id, entry) {
+            self.order.remove(&(before.at, id));
+        }
+        self.order.insert((at, id));
     }
 
     /// Removes one answer that is too old at `now` or over `max`, and names it.
     pub(crate) fn sweep(&mut self, now: Timestamp, max: u64) -> Option<u128> {
-        let (at, id) = self.order.front().copied()?;
+        let (at, id) = self.order.first().copied()?;
         if at + limits::REQUEST_KEPT > now && self.entries.len() as u64 <= max {
             return None;
         }
-        self.order.pop_front();
+        self.order.pop_first();
         self.entries.remove(&id);
         Some(id)
-    }
-
-    /// After a restore: the store returns answers in no order of time.
-    pub(crate) fn sort(&mut self) {
-        self.order.make_contiguous().sort_unstable();
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = u128> + '_ {

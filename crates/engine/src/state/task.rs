@@ -30,6 +30,8 @@ pub(crate) struct Extra {
     pub(crate) affinity: Vec<u64>,
     pub(crate) dedup: Option<u128>,
     pub(crate) expires_at: Option<Timestamp>,
+    /// What waited of an array when its time was over has been ended.
+    pub(crate) expired: bool,
     pub(crate) array: Option<Array>,
 }
 

@@ -19,6 +19,50 @@ impl State {
         level.insert_returned(key);
         level.live += 1;
         level.affine += u64::from(affine);
+        self.rearm_expiry(key);
+    }
+
+    /// The untouched elements of a delayed array wait in the place of the array.
+    pub(crate) fn enqueue_untouched(&mut self, id: TaskId, units: u64) {
+        let Some(task) = self.tasks.get(id).filter(|_| units > 0) else {
+            return;
+        };
+        let affine = !task.affinity().is_empty();
+        let Some(group) = self.groups.get_mut(task.group.0 as usize) else {
+            return;
+        };
+        group.queued += units;
+        let level = group.level_mut(task.priority);
+        level.insert_returned(id.key());
+        level.live += units;
+        level.affine += if affine { units } else { 0 };
+    }
+
+    /// Sets the timer that ends a task when it still waits at the end of its time.
+    pub(crate) fn arm_expiry(&mut self, id: TaskId, task: &Task) {
+        let waits = match task.array() {
+            // Whatever its elements do, an array has one timer, which fires once.
+            Some(_) => task.extra.as_ref().is_some_and(|extra| !extra.expired),
+            None => !matches!(task.unit.phase, UnitPhase::Running),
+        };
+        if let Some(at) = task.expires_at().filter(|_| waits) {
+            self.timers.set(at, Timer::Expire(id.key()));
+        }
+    }
+
+    pub(crate) fn disarm_expiry(&mut self, id: TaskId) {
+        let expires_at = self.tasks.get(id).and_then(Task::expires_at);
+        if let Some(at) = expires_at {
+            self.timers.clear(at, Timer::Expire(id.key()));
+        }
+    }
+
+    /// A task that waits again can expire again; elements share the timer of their array.
+    fn rearm_expiry(&mut self, key: Key) {
+        let expires_at = self.tasks.get(key.task()).and_then(Task::expires_at);
+        if let Some(at) = expires_at.filter(|_| key.index().is_none()) {
+            self.timers.set(at, Timer::Expire(key));
+        }
     }
 
     /// A unit waits for a time.
@@ -31,6 +75,7 @@ impl State {
         if let Some(group) = self.groups.get_mut(group.0 as usize) {
             group.scheduled += 1;
         }
+        self.rearm_expiry(key);
     }
 
     /// Takes a unit out of the queue or off the timers, wherever it waits. An untouched element
@@ -83,6 +128,9 @@ impl State {
         if !level.remove_returned(key) && key.index().is_none() {
             task.in_fresh = false;
         }
+        if task.array().is_some_and(|array| array.next >= array.count) {
+            level.remove_returned(key.task().key());
+        }
         level.settle(&self.tasks);
     }
 
@@ -100,15 +148,22 @@ impl State {
         array.next = array.count;
         array.closed.clear();
         task.in_fresh = false;
+        let phase = std::mem::replace(&mut task.unit.phase, UnitPhase::Queued(Reason::None));
         let Some(group) = self.groups.get_mut(group.0 as usize) else {
             return 0;
         };
+        if let UnitPhase::Scheduled { until, .. } = phase {
+            self.timers.clear(until, Timer::Due(id.key()));
+            group.scheduled = group.scheduled.saturating_sub(untouched);
+            return untouched;
+        }
         group.queued = group.queued.saturating_sub(untouched);
         let level = group.level_mut(priority);
         level.live = level.live.saturating_sub(untouched);
         level.affine = level
             .affine
             .saturating_sub(if affine { untouched } else { 0 });
+        level.remove_returned(id.key());
         level.settle(&self.tasks);
         untouched
     }
@@ -126,6 +181,10 @@ impl State {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
+        // An event that ends what has ended already changes nothing.
+        if task.unit(key.index()).is_none() {
+            return;
+        }
         self.dirty.push(Dirty::Changed(EntryKey::Task(id)));
         if let Some(group) = self.groups.get_mut(task.group.0 as usize) {
             group.count_end(phase, 1);
@@ -148,8 +207,12 @@ impl State {
         if let Some(expires_at) = task.expires_at() {
             self.timers.clear(expires_at, Timer::Expire(id.key()));
         }
+        if let UnitPhase::Scheduled { until, .. } = task.unit.phase {
+            // A delayed array whose elements were all ended before it was due.
+            self.timers.clear(until, Timer::Due(id.key()));
+        }
         if let Some(dedup) = task.dedup() {
-            self.dedup.end(task.group, dedup, at);
+            self.dedup.end(task.group, dedup, id, at);
             self.touch(EntryKey::Dedup(task.group, dedup));
         }
         if task.stored {

@@ -1,0 +1,355 @@
+//! Where a scenario is played: it carries out the lines one by one and writes the transcript.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use capataz_engine::{
+    Attempt, Change, Command, Event, Key, LimitsInForce, NewTask, Next, Outcome, Policy, Report,
+    Revival, State, Submission, Timestamp, Usage, outstanding,
+};
+
+use super::line::{Line, span};
+use super::orders;
+use super::words::{Names, answer, obstacle, state, time, token};
+use crate::witness::Witness;
+
+/// When every story begins.
+pub(crate) const BEGIN: Timestamp = Timestamp(1_700_000_000_000_000);
+/// Where answers stand on a line.
+const ANSWER_COLUMN: usize = 40;
+
+/// Plays a scenario and returns its transcript: its own comments and commands, with what the
+/// engine says to them now.
+pub(crate) fn tell(text: &str) -> String {
+    let mut stage = Stage {
+        now: BEGIN,
+        ..Stage::default()
+    };
+    let mut transcript = String::new();
+    for line in text.lines().filter(|line| !line.starts_with("  ")) {
+        if line.is_empty() || line.starts_with('#') {
+            transcript += &format!("{line}\n");
+            continue;
+        }
+        let command = line.split(" -> ").next().unwrap_or(line).trim_end();
+        let (said, shown) = stage.play(command);
+        match said {
+            Some(said) => transcript += &format!("{command:<ANSWER_COLUMN$} -> {said}\n"),
+            None => transcript += &format!("{command}\n"),
+        }
+        for line in shown {
+            transcript += &format!("  {line}\n");
+        }
+        stage.witness.check();
+        if !text.contains("affinity=") {
+            stage.witness.check_next_lease();
+        }
+    }
+    transcript
+}
+
+#[derive(Default)]
+struct Stage {
+    witness: Witness,
+    now: Timestamp,
+    names: Names,
+    epoch: u64,
+    past: BTreeMap<Key, Past>,
+}
+
+/// What the store would remember of a task.
+#[derive(Clone)]
+struct Past {
+    group: String,
+    policy: Policy,
+    task: NewTask,
+    submitted_at: Timestamp,
+    attempts: u32,
+    rounds: u32,
+}
+
+type Played = (Option<String>, Vec<String>);
+
+impl Stage {
+    fn play(&mut self, text: &str) -> Played {
+        let line = Line::parse(text);
+        match line.words()[..] {
+            ["at", time] => {
+                self.now = BEGIN + span(time);
+                (None, Vec::new())
+            }
+            ["dispatch"] => (None, self.dispatch()),
+            ["work"] => (None, self.work(u32::MAX)),
+            ["work", "on", count] => (None, self.work(count.parse().expect("a number"))),
+            ["restart"] => {
+                self.witness.restart();
+                (None, Vec::new())
+            }
+            ["outstanding"] => {
+                let effects = outstanding(&self.witness.state);
+                (
+                    None,
+                    effects
+                        .iter()
+                        .map(|effect| self.names.effect(effect))
+                        .collect(),
+                )
+            }
+            ["show", what, name] => (None, vec![self.show(what, name)]),
+            ["why", "task", _] => (None, self.explain(line.key())),
+            ["submit", ..] => {
+                let submission = orders::submission(text, self.now);
+                self.submit(submission)
+            }
+            ["retry", "task", ..] => {
+                let revival = self.revival(line.key());
+                self.carry_out(Command::Retry(revival))
+            }
+            ["new", "leader"] => {
+                self.epoch += 1;
+                self.lead(&line)
+            }
+            ["old", "leader"] => self.lead(&line),
+            ["join", name, ..] => self.carry_out(Command::Join(orders::hello(name, &line))),
+            _ => {
+                let command = orders::simple(&line, |name| self.names.session(name));
+                self.carry_out(command)
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) -> Played {
+        match self.witness.carry_out(self.now, command) {
+            Err(rejection) => (Some(format!("refused: {rejection}")), Vec::new()),
+            Ok(outcome) => {
+                let mut lines = Vec::new();
+                for event in &outcome.events {
+                    self.note(event);
+                    lines.push(self.names.event(event));
+                }
+                lines.extend(
+                    outcome
+                        .effects
+                        .iter()
+                        .map(|effect| self.names.effect(effect)),
+                );
+                (answer(&outcome.answer), lines)
+            }
+        }
+    }
+
+    fn submit(&mut self, submission: Submission) -> Played {
+        let (asked, first) = (submission.clone(), self.witness.state.next_task());
+        let played = self.carry_out(Command::Submit(submission));
+        let accepted = self.witness.state.next_task().0 - first.0;
+        // Only right for submissions that are new as a whole; retries are not told of others.
+        for (offset, task) in asked.tasks.into_iter().take(accepted as usize).enumerate() {
+            let past = Past {
+                group: asked.groups[task.group as usize].clone(),
+                policy: asked.policies[task.policy as usize],
+                submitted_at: self.now,
+                attempts: 0,
+                rounds: 0,
+                task,
+            };
+            let id = capataz_engine::TaskId(first.0 + offset as u64);
+            self.past.insert(id.key(), past);
+        }
+        played
+    }
+
+    /// Remembers what a store would have to know for a retry.
+    fn note(&mut self, event: &Event) {
+        let (key, attempts, over) = match &event.change {
+            Change::Leased { key, attempt, .. } => (*key, Some(*attempt), false),
+            Change::AttemptEnded {
+                key,
+                next: Next::Over { .. },
+                ..
+            } => (*key, None, true),
+            Change::Closed { key, .. } => (*key, None, true),
+            _ => return,
+        };
+        let whole = self.past.get(&key.task().key()).cloned();
+        let Some(whole) = whole else { return };
+        let past = self.past.entry(key).or_insert(Past {
+            attempts: 0,
+            rounds: 0,
+            ..whole
+        });
+        past.attempts = attempts.unwrap_or(past.attempts);
+        past.rounds += u32::from(over);
+    }
+
+    fn revival(&self, key: Key) -> Revival {
+        let past = self
+            .past
+            .get(&key)
+            .or_else(|| self.past.get(&key.task().key()));
+        let past = past.unwrap_or_else(|| panic!("the story never submitted task {key}"));
+        Revival {
+            key,
+            group: past.group.clone(),
+            policy: past.policy,
+            priority: past.task.priority,
+            affinity: past.task.affinity.clone(),
+            submitted_at: past.submitted_at,
+            attempts: past.attempts,
+            rounds: past.rounds,
+            dedup: past.task.dedup.map(|(key, _)| key),
+        }
+    }
+
+    fn lead(&mut self, line: &Line) -> Played {
+        let mut limits = LimitsInForce::default();
+        limits.max_dedup_keys = line
+            .number("max_dedup_keys")
+            .map_or(limits.max_dedup_keys, u64::from);
+        limits.max_request_ids = line
+            .number("max_request_ids")
+            .map_or(limits.max_request_ids, u64::from);
+        let (epoch, writer) = (self.epoch, "leader".to_owned());
+        self.carry_out(Command::StartEpoch {
+            epoch,
+            writer,
+            limits,
+        })
+    }
+
+    /// Leases until nothing can be leased.
+    fn dispatch(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        while self.witness.state.can_dispatch() {
+            let (_, leased) = self.carry_out(Command::Dispatch);
+            assert!(
+                !leased.is_empty(),
+                "something can be leased, but nothing is"
+            );
+            lines.extend(leased);
+        }
+        lines
+    }
+
+    /// Dispatches and completes, the oldest lease first, until nothing is left or enough is done.
+    fn work(&mut self, most: u32) -> Vec<String> {
+        let (mut lines, mut done) = (Vec::new(), 0);
+        let tokens = self.witness.state.lease_tokens();
+        let mut running: VecDeque<(Key, Attempt)> = tokens.map(|(k, a, _)| (k, a)).collect();
+        while done < most {
+            while self.witness.state.can_dispatch() {
+                let leased = self.witness.carry_out(self.now, Command::Dispatch);
+                for event in leased.expect("dispatch is never refused").events {
+                    self.note(&event);
+                    let Change::Leased {
+                        key,
+                        attempt,
+                        worker,
+                    } = event.change
+                    else {
+                        continue;
+                    };
+                    lines.push(format!("{} runs task {key}", self.names.worker(worker)));
+                    running.push_back((key, attempt));
+                }
+            }
+            let Some((key, attempt)) = running.pop_front() else {
+                break;
+            };
+            let report = Report {
+                key,
+                attempt,
+                outcome: Outcome::Succeeded,
+                output: Default::default(),
+                usage: Usage::default(),
+            };
+            let ended = self.witness.carry_out(self.now, Command::Report(report));
+            ended.expect("the lease is current");
+            done += 1;
+        }
+        lines
+    }
+
+    fn show(&self, what: &str, name: &str) -> String {
+        let state = &self.witness.state;
+        match what {
+            "group" => show_group(state, name),
+            "pod" => show_pod(state, name),
+            "worker" => show_worker(state, name),
+            "task" => show_task(state, super::line::key(name)),
+            _ => panic!("there is no {what} to show"),
+        }
+    }
+
+    fn explain(&self, key: Key) -> Vec<String> {
+        match self.witness.state.explain(key) {
+            None => vec!["it is not alive".to_owned()],
+            Some(why) if why.obstacles.is_empty() => {
+                vec![format!("{}, nothing stands in its way", why.phase.name())]
+            }
+            Some(why) => why.obstacles.iter().map(obstacle).collect(),
+        }
+    }
+}
+
+fn show_group(state: &State, name: &str) -> String {
+    let view = state.group_id(name).and_then(|id| state.group_view(id));
+    let Some(view) = view else {
+        return format!("there is no group {name}");
+    };
+    format!(
+        "queued {}, scheduled {}, running {}, succeeded {}, failed {}, cancelled {}",
+        view.queued, view.scheduled, view.running, view.succeeded, view.failed, view.cancelled
+    )
+}
+
+fn show_pod(state: &State, name: &str) -> String {
+    let view = state.pod_id(name).and_then(|id| state.pod_view(id));
+    let Some(view) = view else {
+        return format!("there is no pod {name}");
+    };
+    let held: Vec<String> = view
+        .held
+        .iter()
+        .map(|(k, a, w)| format!("{} of {w}", token(*k, *a)))
+        .collect();
+    let held = if held.is_empty() {
+        "nothing".to_owned()
+    } else {
+        held.join(", ")
+    };
+    format!("slots {}, used {}, held for {held}", view.slots, view.used)
+}
+
+fn show_worker(state: &State, name: &str) -> String {
+    let view = state.worker_id(name).and_then(|id| state.worker_view(id));
+    let Some(view) = view else {
+        return format!("there is no worker {name}");
+    };
+    let leases: Vec<String> = view.leases.iter().map(|(k, a)| token(*k, *a)).collect();
+    let leases = if leases.is_empty() {
+        "nothing".to_owned()
+    } else {
+        leases.join(", ")
+    };
+    let attached = if view.attached {
+        "attached"
+    } else {
+        "detached"
+    };
+    let drains = if view.draining { ", drains" } else { "" };
+    format!("{attached}{drains}, has {leases}")
+}
+
+fn show_task(of: &State, key: Key) -> String {
+    match of.task_view(key) {
+        None => "it is not alive".to_owned(),
+        Some(view) => {
+            let until = view.until.map(|until| format!(" until {}", time(until)));
+            let what = state(view.phase, view.reason);
+            format!(
+                "{what}{}, {} attempts",
+                until.unwrap_or_default(),
+                view.attempts
+            )
+        }
+    }
+}
