@@ -10,9 +10,11 @@
 
 pub mod clock;
 mod executor;
+pub mod guard;
 pub mod inline;
 mod logs;
 mod outcome;
+pub mod process;
 
 pub use clock::Boottime;
 pub use executor::{Assignment, AttemptId, Executor, OutputMode, Report, Reports, Stop};

@@ -97,6 +97,17 @@ impl Outcome {
             fatal: true,
         }
     }
+
+    /// The failure of an output of `bytes`. Fatal: the same work would return the same again.
+    pub(crate) fn too_large(bytes: u64) -> Outcome {
+        Outcome::Failed {
+            reason: FailReason::OutputTooLarge,
+            message: format!("the output has {bytes} bytes, the limit is {OUTPUT_BYTES_MAX}"),
+            exit_code: None,
+            signal: None,
+            fatal: true,
+        }
+    }
 }
 
 /// Why an attempt failed.

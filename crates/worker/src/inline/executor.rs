@@ -173,7 +173,7 @@ fn verdict(caught: Caught) -> (Outcome, Option<Bytes>) {
         Ok(Ok(Answer::Nothing)) => (Outcome::Succeeded, None),
         Ok(Ok(Answer::Again(after))) => (Outcome::Again { after }, None),
         Ok(Ok(Answer::Output(output))) if output.len() > OUTPUT_BYTES_MAX => {
-            (too_large(output.len() as u64), None)
+            (Outcome::too_large(output.len() as u64), None)
         }
         Ok(Ok(Answer::Output(output))) => (Outcome::Succeeded, Some(output)),
         Ok(Err(HandlerError {
@@ -185,17 +185,6 @@ fn verdict(caught: Caught) -> (Outcome, Option<Bytes>) {
             let message = format!("the handler panicked: {}", panic_message(panic.as_ref()));
             (Outcome::failed(FailReason::Error, message), None)
         }
-    }
-}
-
-/// The failure of an output of `bytes`. Fatal: the same work would print the same again.
-pub(crate) fn too_large(bytes: u64) -> Outcome {
-    Outcome::Failed {
-        reason: FailReason::OutputTooLarge,
-        message: format!("the output has {bytes} bytes, the limit is {OUTPUT_BYTES_MAX}"),
-        exit_code: None,
-        signal: None,
-        fatal: true,
     }
 }
 

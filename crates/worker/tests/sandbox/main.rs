@@ -1,0 +1,5 @@
+//! The process sandbox and its guard, with real processes.
+
+mod guard;
+mod process;
+mod support;
