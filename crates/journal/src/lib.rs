@@ -7,6 +7,18 @@
 //! Everything here is synchronous and blocks. The server calls it from a thread of its own; the
 //! simulation calls it directly, on a [`disk::faulty::FaultyDisk`].
 //!
+//! ```
+//! use capataz_journal::{Append, Journal, JournalId, MemoryJournal, Position, Writer};
+//!
+//! let mut journal = MemoryJournal::new(JournalId::random());
+//! let writer = Writer { epoch: 1, id: [7; 16] };
+//! let group = ["first".into(), "second".into()];
+//! let ended = journal.append(Position::ZERO, writer, &group);
+//! assert!(matches!(ended, Append::Committed { tail } if tail == Position::new(2)));
+//! let late = journal.append(Position::ZERO, writer, &group);
+//! assert!(matches!(late, Append::Conflict { .. }));
+//! ```
+//!
 //! Two backends live here: [`MemoryJournal`], and [`FileJournal`] over a small [`disk::Disk`].
 //! The bytes on disk are described in `docs/reference/journal-format.md`, the decisions in
 //! `docs/design/journal.md`.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +12,9 @@ use super::{Disk, DiskFile, DiskLock};
 
 /// The most parts that one vectored write may have (`IOV_MAX` on Linux and macOS).
 const MAX_PARTS: usize = 1024;
+
+/// Payloads are nobody's business but the owner's.
+const PRIVATE: u32 = 0o600;
 
 /// A folder of a real file system.
 pub struct RealDisk {
@@ -50,6 +53,7 @@ impl Disk for RealDisk {
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true);
+        options.mode(PRIVATE);
         let file = options.open(self.folder.join(name))?;
         Ok(Arc::new(RealFile { file }))
     }
@@ -102,6 +106,7 @@ impl Disk for RealDisk {
     fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
+        options.mode(PRIVATE);
         let file = options.open(self.folder.join(name))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(RealLock { _file: file }))
