@@ -23,8 +23,38 @@ pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
 pub const ARGUMENTS: usize = 4_096;
 /// All of argv and env together: what the kernel takes in one `execve` is about this.
 pub const ARGUMENT_BYTES: usize = 128 * 1024;
+/// Affinity keys of one task.
+pub const AFFINITY_KEYS: usize = 64;
+/// The least urgent priority.
+pub const PRIORITY_MIN: u32 = 1;
+/// The most urgent priority.
+pub const PRIORITY_MAX: u32 = 9;
+/// The priority of a task that names none.
+pub const PRIORITY_DEFAULT: u32 = 5;
+/// Elements of one array: what the largest known users ask for.
+pub const COUNT_MAX: u32 = 50_000_000;
+/// What `max_attempts` and `max_lost` may be: more is a loop, not a budget.
+pub const ATTEMPTS_MAX: u32 = 1_000_000;
+/// Attempts of a task that names no budget: nothing is run twice unless asked.
+pub const ATTEMPTS_DEFAULT: u32 = 1;
+/// Lost workers that a task forgives when it names no budget.
+pub const LOST_DEFAULT: u32 = 3;
+/// The pause after the first failure of a task that names no backoff: one second.
+pub const BACKOFF_INITIAL_US: u64 = 1_000_000;
+/// The longest pause of a backoff that names none: five minutes.
+pub const BACKOFF_CAP_US: u64 = 300 * 1_000_000;
+/// Growth of a backoff that names none, in hundredths: each pause is twice the one before.
+pub const BACKOFF_FACTOR_PERCENT: u32 = 200;
+/// The steepest growth of a backoff, in hundredths; the gentlest is 100, which is none.
+pub const BACKOFF_FACTOR_PERCENT_MAX: u32 = 10_000;
+/// Spread of a backoff that names none, in percent of the pause.
+pub const BACKOFF_JITTER_PERCENT: u32 = 25;
 /// How deep JSON may be nested.
 pub const JSON_DEPTH: usize = 64;
+/// Ids that one `wait` may name; clients split longer lists.
+pub const WAIT_IDS: usize = 10_000;
+/// How long one call may wait before it is answered: well below what proxies cut off.
+pub const LONG_POLL_SECS: u64 = 60;
 /// Items of one page of a list.
 pub const LIST_LIMIT: usize = 10_000;
 /// Items of one page of a list that names no limit.
@@ -37,3 +67,8 @@ pub const LOG_TAIL_BYTES: usize = 16 * 1024;
 pub const MESSAGE_BYTES: usize = 4 * 1024;
 /// The longest duration that is accepted anywhere: a hundred years.
 pub const DURATION_MAX_SECS: u64 = 100 * 365 * 24 * 3600;
+/// [`DURATION_MAX_SECS`] in microseconds, the unit of the wire.
+pub const DURATION_MAX_US: u64 = DURATION_MAX_SECS * 1_000_000;
+/// The latest point in time that is accepted anywhere, in microseconds since 1970: the end of the
+/// year 9999, which is as far as RFC 3339 goes.
+pub const TIMESTAMP_MAX_US: u64 = 253_402_300_799_999_999;

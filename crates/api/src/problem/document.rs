@@ -1,0 +1,154 @@
+//! The problem document.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Code;
+use crate::json::JsonError;
+use crate::spec::SpecError;
+
+/// The media type of a problem document.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// What every problem's `type` begins with; its code follows.
+const TYPE_PREFIX: &str = "urn:capataz:problem:";
+
+/// A refusal (RFC 9457). It changed nothing, unless its code says otherwise.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// `urn:capataz:problem:` and the code.
+    pub r#type: String,
+    /// The code in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was expected and what came, in one sentence.
+    pub detail: String,
+    /// Which refusal; `docs/reference/errors.md` lists them.
+    #[schema(value_type = Code)]
+    pub code: String,
+    /// The field to blame, such as `tasks[3].priority`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What would have been accepted, such as `1 to 9`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    /// What came instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub got: Option<String>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Seconds after which a further try makes sense; also in the header `Retry-After`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// The task that stands in the way, when one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+}
+
+impl Problem {
+    /// A refusal with what was expected and what came, in one sentence.
+    pub fn new(code: Code, detail: impl Into<String>) -> Problem {
+        Problem {
+            r#type: format!("{TYPE_PREFIX}{}", code.as_str()),
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: detail.into(),
+            code: code.as_str().to_owned(),
+            field: None,
+            limit: None,
+            got: None,
+            hint: None,
+            retry_after: None,
+            task: None,
+        }
+    }
+
+    /// Names the field to blame.
+    pub fn field(mut self, field: impl Into<String>) -> Problem {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Names what would have been accepted.
+    pub fn limit(mut self, limit: impl ToString) -> Problem {
+        self.limit = Some(limit.to_string());
+        self
+    }
+
+    /// Names what came instead.
+    pub fn got(mut self, got: impl ToString) -> Problem {
+        self.got = Some(got.to_string());
+        self
+    }
+
+    /// Says what to do about it.
+    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says when a further try makes sense, in seconds.
+    pub fn retry_after(mut self, secs: u64) -> Problem {
+        self.retry_after = Some(secs);
+        self
+    }
+
+    /// Names the task that stands in the way.
+    pub fn task(mut self, id: impl ToString) -> Problem {
+        self.task = Some(id.to_string());
+        self
+    }
+
+    /// Which refusal, unless the code is from a later version.
+    pub fn kind(&self) -> Option<Code> {
+        Code::from_wire(&self.code)
+    }
+
+    /// Whether the same request may well be taken a little later.
+    pub fn is_transient(&self) -> bool {
+        self.kind().is_some_and(Code::is_transient)
+    }
+
+    /// The document as JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("texts and numbers are always JSON")
+    }
+}
+
+impl From<SpecError> for Problem {
+    fn from(error: SpecError) -> Problem {
+        Problem {
+            field: error.place(),
+            limit: error.flaw.limit(),
+            got: error.flaw.got(),
+            hint: error.flaw.hint(),
+            ..Problem::new(error.flaw.code(), error.to_string())
+        }
+    }
+}
+
+impl From<JsonError> for Problem {
+    fn from(error: JsonError) -> Problem {
+        Problem::new(Code::MalformedJson, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_reads_back_and_leaves_out_what_it_has_not() {
+        let problem = Problem::new(Code::OutOfRange, "priority must be 1 to 9, got 12")
+            .field("priority")
+            .limit("1 to 9")
+            .got(12);
+        let json = serde_json::to_value(&problem).expect("a problem is JSON");
+        assert_eq!(json["type"], "urn:capataz:problem:out_of_range");
+        assert_eq!(json["status"], 400);
+        assert!(json.get("retry_after").is_none());
+        assert_eq!(serde_json::from_value::<Problem>(json).ok(), Some(problem));
+    }
+}
