@@ -71,7 +71,7 @@ fn assert_serves(folder: &Path, count: u64) {
 fn survives_clean_and_other_stops() {
     let root = tempfile::tempdir().expect("a folder");
     for clean in [true, false] {
-        let folder = journal_in(root.path().join(clean.to_string()), clean);
+        let folder = journal_in(root.path().join("deep/er").join(clean.to_string()), clean);
         let id = open(&folder).expect("a journal").journal_id();
         assert_serves(&folder, 10);
         assert_eq!(open(&folder).expect("a journal").journal_id(), id);

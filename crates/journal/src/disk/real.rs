@@ -22,20 +22,10 @@ pub struct RealDisk {
 }
 
 impl RealDisk {
-    /// The folder at `path`, created with its parents when it does not exist.
+    /// The folder at `path`, created with its parents, durably, when it does not exist.
     pub fn create(path: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = path.into();
-        if !folder.is_dir() {
-            fs::create_dir_all(&folder)?;
-            if let Some(parent) = folder.parent() {
-                let parent = if parent.as_os_str().is_empty() {
-                    Path::new(".")
-                } else {
-                    parent
-                };
-                File::open(parent)?.sync_all()?;
-            }
-        }
+        create_folders(&folder)?;
         Ok(Self { folder })
     }
 
@@ -47,6 +37,25 @@ impl RealDisk {
         }
         Ok(Self { folder })
     }
+}
+
+/// Makes a folder and all above it that do not exist, each of them durable in its parent.
+fn create_folders(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().unwrap_or(Path::new(""));
+    create_folders(parent)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    File::open(parent)?.sync_all()
 }
 
 impl Disk for RealDisk {
