@@ -12,7 +12,8 @@ use capataz_journal::disk::Disk;
 use capataz_journal::disk::faulty::{FaultyDisk, Operation};
 use capataz_journal::file::{Damage, Flaw, Proof};
 use capataz_journal::{
-    Append, FileJournal, FileOptions, Journal, JournalId, OpenError, Position, Refusal, Room,
+    Append, FileJournal, FileOptions, Journal, JournalId, OpenError, Position, ReadError, Refusal,
+    Room,
 };
 
 use support::{ID, SEGMENT_BYTES, open, options};
@@ -481,4 +482,46 @@ fn a_record_that_rots_after_opening_is_not_served() {
         .read(Position::new(4), 1 << 20)
         .expect_err("a damaged record");
     assert!(error.to_string().contains("position 4"), "{error}");
+}
+
+#[test]
+fn a_record_of_a_fork_that_appears_after_opening_is_not_served() {
+    let disk = whole_disk();
+    let journal = open(&disk).expect("a whole journal");
+    let ours = disk.contents(SEGMENTS[0]).expect("a segment");
+    let other = other_history(ID, 900)
+        .contents(SEGMENTS[0])
+        .expect("a segment");
+    for byte in 4096 + 984..4096 + 2 * 984 {
+        for bit in (0..8).filter(|bit| (ours[byte] ^ other[byte]) >> bit & 1 == 1) {
+            disk.flip(SEGMENTS[0], byte as u64, bit).expect("a segment");
+        }
+    }
+    let error = journal.read(Position::ZERO, 1 << 20).expect_err("a fork");
+    let damaged = matches!(
+        error,
+        ReadError::Damaged { position, flaw: Flaw::Chain, .. } if position.get() == 1
+    );
+    assert!(damaged, "{error}");
+}
+
+#[test]
+fn a_disk_that_is_full_against_its_own_word_refuses_too() {
+    for (operation, nth) in [(Operation::Reserve, 1), (Operation::Write, 1)] {
+        let disk = FaultyDisk::new(0);
+        let mut journal = open(&disk).expect("a new journal");
+        if operation == Operation::Reserve {
+            // The next record does not fit into the segment any more.
+            commit(&mut journal, 1, &[record(0, 3500)]);
+        }
+        let tail = journal.tail();
+        disk.fail(operation, nth, ErrorKind::StorageFull);
+        let append = journal.append(tail, writer(1), &[record(tail.get(), 900)]);
+        let refused = matches!(append, Append::Refused(Refusal::NoSpace { .. }));
+        assert!(refused, "{operation:?}: {append:?}");
+        commit(&mut journal, 1, &[record(tail.get(), 900)]);
+        drop(journal);
+        disk.crash(1);
+        assert_eq!(open(&disk).expect("a journal").tail(), tail.advance(1));
+    }
 }
