@@ -8,37 +8,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use capataz_journal::conformance::{commit, read_all, record, writer};
-use capataz_journal::disk::Disk;
 use capataz_journal::disk::faulty::{FaultyDisk, Operation};
 use capataz_journal::file::{Damage, Flaw, Proof};
-use capataz_journal::{
-    Append, FileJournal, FileOptions, Journal, JournalId, OpenError, Position, ReadError, Refusal,
-    Room,
-};
+use capataz_journal::{Append, FileJournal, Journal, OpenError, Position, Refusal, Room};
 
-use support::{ID, SEGMENT_BYTES, open, options};
-
-/// The first three segments of [`whole_disk`].
-const SEGMENTS: [&str; 3] = [
-    "0000000000000000.segment",
-    "0000000000000004.segment",
-    "0000000000000008.segment",
-];
-
-/// A disk with ten records of 900 bytes, four to a segment, cleanly stopped.
-fn whole_disk() -> FaultyDisk {
-    let disk = FaultyDisk::new(0);
-    let mut journal = open(&disk).expect("a new journal");
-    for number in 0..10 {
-        commit(&mut journal, 1, &[record(number, 900)]);
-    }
-    journal.close().expect("a clean stop");
-    drop(journal);
-    for name in SEGMENTS {
-        disk.contents(name).expect("a segment");
-    }
-    disk
-}
+use support::{SEGMENT_BYTES, SEGMENTS, damage, everything, open, options, whole_disk};
 
 /// A disk whose last records the witness does not know: 0 is witnessed, 1 to 4 are not; 3 and 4
 /// are one group.
@@ -57,25 +31,6 @@ fn unwitnessed_disk() -> FaultyDisk {
 /// Where the record with this number starts on [`unwitnessed_disk`].
 fn offset_of(number: u64) -> u64 {
     4096 + number * (80 + 104)
-}
-
-fn damage(disk: &FaultyDisk) -> Damage {
-    let before = everything(disk);
-    let damage = match open(disk) {
-        Err(OpenError::Damaged(damage)) => damage,
-        Err(other) => panic!("expected damage, got {other}"),
-        Ok(journal) => panic!("opened up to {}, expected damage", journal.tail()),
-    };
-    assert_eq!(everything(disk), before, "a refusal changed something");
-    damage
-}
-
-fn everything(disk: &FaultyDisk) -> Vec<(String, Vec<u8>)> {
-    let names = disk.list().expect("a list");
-    names
-        .into_iter()
-        .map(|name| (name.clone(), disk.contents(&name).expect("a file")))
-        .collect()
 }
 
 /// The records that a damaged copy still serves; `None` when it refuses.
@@ -183,180 +138,6 @@ fn a_lost_tail_below_the_witness() {
 }
 
 #[test]
-fn a_truncated_segment() {
-    for (name, length) in [
-        (SEGMENTS[2], 4096 + 900),
-        (SEGMENTS[1], 5000),
-        (SEGMENTS[0], 10),
-    ] {
-        let disk = whole_disk();
-        let mut contents = disk.contents(name).expect("a segment");
-        contents.truncate(length);
-        disk.put(name, contents);
-        damage(&disk);
-    }
-}
-
-#[test]
-fn a_missing_segment() {
-    let disk = whole_disk();
-    disk.take_away(SEGMENTS[0]).expect("a segment");
-    assert!(matches!(damage(&disk), Damage::NoSegment { .. }));
-    let disk = whole_disk();
-    disk.take_away(SEGMENTS[1]).expect("a segment");
-    match damage(&disk) {
-        Damage::Missing {
-            from,
-            to,
-            proof: Proof::LaterSegment { file, .. },
-            ..
-        } => {
-            assert_eq!((from.get(), to.get()), (4, 8));
-            assert_eq!(file, SEGMENTS[2]);
-        }
-        other => panic!("unexpected report: {other}"),
-    }
-    let disk = whole_disk();
-    disk.take_away(SEGMENTS[2]).expect("a segment");
-    match damage(&disk) {
-        Damage::Missing {
-            from,
-            to,
-            proof: Proof::Witness { .. },
-            ..
-        } => {
-            assert_eq!((from.get(), to.get()), (8, 10));
-        }
-        other => panic!("unexpected report: {other}"),
-    }
-    let disk = whole_disk();
-    for name in SEGMENTS {
-        disk.take_away(name).expect("a segment");
-    }
-    assert!(matches!(damage(&disk), Damage::NoSegment { .. }));
-}
-
-#[test]
-fn a_missing_or_damaged_witness() {
-    let disk = whole_disk();
-    disk.take_away("witness").expect("the witness");
-    assert_eq!(damage(&disk), Damage::WitnessMissing { segments: 3 });
-    let disk = whole_disk();
-    disk.put("witness", vec![0; 8192]);
-    assert_eq!(damage(&disk), Damage::WitnessDamaged);
-}
-
-#[test]
-fn swapped_segments() {
-    let disk = whole_disk();
-    let [first, second] = [SEGMENTS[0], SEGMENTS[1]].map(|name| disk.contents(name).expect("one"));
-    disk.put(SEGMENTS[0], second);
-    disk.put(SEGMENTS[1], first);
-    match damage(&disk) {
-        Damage::MisnamedSegment { file, found } => {
-            assert_eq!((file.as_str(), found.get()), (SEGMENTS[0], 4));
-        }
-        other => panic!("unexpected report: {other}"),
-    }
-}
-
-/// A journal that took the same positions with other records.
-fn other_history(id: JournalId, length: usize) -> FaultyDisk {
-    let disk = FaultyDisk::new(0);
-    let options = FileOptions {
-        segment_bytes: SEGMENT_BYTES,
-        new_id: id,
-    };
-    let mut journal = FileJournal::open_on(Arc::new(disk.clone()), options).expect("a journal");
-    for number in 0..10 {
-        commit(&mut journal, 1, &[record(number + 100, length)]);
-    }
-    journal.close().expect("a clean stop");
-    drop(journal);
-    disk
-}
-
-#[test]
-fn a_segment_of_another_journal() {
-    let foreign = JournalId::from_bytes([1; 16]);
-    for name in SEGMENTS {
-        let disk = whole_disk();
-        let other = other_history(foreign, 900)
-            .contents(name)
-            .expect("a segment");
-        disk.put(name, other);
-        match damage(&disk) {
-            Damage::ForeignSegment {
-                file,
-                expected,
-                found,
-            } => {
-                assert_eq!((file.as_str(), expected, found), (name, ID, foreign));
-            }
-            other => panic!("unexpected report: {other}"),
-        }
-    }
-}
-
-#[test]
-fn a_segment_of_a_fork_of_the_same_journal() {
-    for name in SEGMENTS {
-        let disk = whole_disk();
-        disk.put(
-            name,
-            other_history(ID, 900).contents(name).expect("a segment"),
-        );
-        let damage = damage(&disk);
-        let known = matches!(
-            damage,
-            Damage::BrokenChain { .. } | Damage::Fork { .. } | Damage::Missing { .. }
-        );
-        assert!(known, "{damage}");
-    }
-    let disk = whole_disk();
-    let fork = other_history(ID, 900);
-    for name in SEGMENTS {
-        disk.put(name, fork.contents(name).expect("a segment"));
-    }
-    assert!(matches!(damage(&disk), Damage::Fork { .. }));
-}
-
-#[test]
-fn a_record_of_a_fork_in_the_middle_of_a_segment() {
-    let disk = whole_disk();
-    let fork = other_history(ID, 900);
-    let mut contents = disk.contents(SEGMENTS[1]).expect("a segment");
-    // The first segment of both starts at the same position with the same seed.
-    let mut first = disk.contents(SEGMENTS[0]).expect("a segment");
-    let second_record = 4096 + 984..4096 + 2 * 984;
-    let other = fork.contents(SEGMENTS[0]).expect("a segment");
-    first[second_record.clone()].copy_from_slice(&other[second_record.clone()]);
-    disk.put(SEGMENTS[0], first.clone());
-    match damage(&disk) {
-        Damage::Record {
-            position,
-            flaw: Flaw::Chain,
-            ..
-        } => assert_eq!(position.get(), 1),
-        other => panic!("unexpected report: {other}"),
-    }
-    // A record of another segment is no record here at all.
-    contents[second_record.clone()].copy_from_slice(&first[second_record]);
-    let disk = whole_disk();
-    disk.put(SEGMENTS[1], contents);
-    match damage(&disk) {
-        Damage::Record {
-            position,
-            flaw: Flaw::HeaderChecksum { .. },
-            ..
-        } => {
-            assert_eq!(position.get(), 5);
-        }
-        other => panic!("unexpected report: {other}"),
-    }
-}
-
-#[test]
 fn an_interrupted_trim_is_finished_by_the_next_start() {
     let disk = whole_disk();
     let mut journal = open(&disk).expect("a whole journal");
@@ -368,22 +149,6 @@ fn an_interrupted_trim_is_finished_by_the_next_start() {
     assert_eq!((journal.first().get(), journal.tail().get()), (9, 10));
     for name in &SEGMENTS[..2] {
         assert!(disk.contents(name).is_err(), "{name} is still there");
-    }
-}
-
-#[test]
-fn an_old_copy_of_the_last_segment() {
-    let disk = FaultyDisk::new(0);
-    let mut journal = open(&disk).expect("a new journal");
-    commit(&mut journal, 1, &[record(0, 100)]);
-    let old = disk.contents(SEGMENTS[0]).expect("a segment");
-    commit(&mut journal, 1, &[record(1, 100)]);
-    journal.close().expect("a clean stop");
-    drop(journal);
-    disk.put(SEGMENTS[0], old);
-    match damage(&disk) {
-        Damage::Missing { from, to, .. } => assert_eq!((from.get(), to.get()), (1, 2)),
-        other => panic!("unexpected report: {other}"),
     }
 }
 
@@ -482,27 +247,6 @@ fn a_record_that_rots_after_opening_is_not_served() {
         .read(Position::new(4), 1 << 20)
         .expect_err("a damaged record");
     assert!(error.to_string().contains("position 4"), "{error}");
-}
-
-#[test]
-fn a_record_of_a_fork_that_appears_after_opening_is_not_served() {
-    let disk = whole_disk();
-    let journal = open(&disk).expect("a whole journal");
-    let ours = disk.contents(SEGMENTS[0]).expect("a segment");
-    let other = other_history(ID, 900)
-        .contents(SEGMENTS[0])
-        .expect("a segment");
-    for byte in 4096 + 984..4096 + 2 * 984 {
-        for bit in (0..8).filter(|bit| (ours[byte] ^ other[byte]) >> bit & 1 == 1) {
-            disk.flip(SEGMENTS[0], byte as u64, bit).expect("a segment");
-        }
-    }
-    let error = journal.read(Position::ZERO, 1 << 20).expect_err("a fork");
-    let damaged = matches!(
-        error,
-        ReadError::Damaged { position, flaw: Flaw::Chain, .. } if position.get() == 1
-    );
-    assert!(damaged, "{error}");
 }
 
 #[test]

@@ -8,8 +8,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use capataz_journal::conformance::{read_all, record, writer};
+use capataz_journal::conformance::{commit, read_all, record, writer};
+use capataz_journal::disk::Disk;
 use capataz_journal::disk::faulty::FaultyDisk;
+use capataz_journal::file::Damage;
 use capataz_journal::{Append, FileJournal, FileOptions, Journal, JournalId, OpenError, Position};
 
 /// Small enough that a short history fills several segments.
@@ -204,4 +206,61 @@ pub(crate) fn check(journal: &dyn Journal, ledger: &mut Ledger) {
         assert_eq!(entry.position.get(), number);
         assert_eq!(entry.payload, ledger.committed[number as usize]);
     }
+}
+
+/// The first three segments of [`whole_disk`].
+pub(crate) const SEGMENTS: [&str; 3] = [
+    "0000000000000000.segment",
+    "0000000000000004.segment",
+    "0000000000000008.segment",
+];
+
+/// A disk with ten records of 900 bytes, four to a segment, cleanly stopped.
+pub(crate) fn whole_disk() -> FaultyDisk {
+    let disk = FaultyDisk::new(0);
+    let mut journal = open(&disk).expect("a new journal");
+    for number in 0..10 {
+        commit(&mut journal, 1, &[record(number, 900)]);
+    }
+    journal.close().expect("a clean stop");
+    drop(journal);
+    for name in SEGMENTS {
+        disk.contents(name).expect("a segment");
+    }
+    disk
+}
+
+pub(crate) fn damage(disk: &FaultyDisk) -> Damage {
+    let before = everything(disk);
+    let damage = match open(disk) {
+        Err(OpenError::Damaged(damage)) => damage,
+        Err(other) => panic!("expected damage, got {other}"),
+        Ok(journal) => panic!("opened up to {}, expected damage", journal.tail()),
+    };
+    assert_eq!(everything(disk), before, "a refusal changed something");
+    damage
+}
+
+pub(crate) fn everything(disk: &FaultyDisk) -> Vec<(String, Vec<u8>)> {
+    let names = disk.list().expect("a list");
+    names
+        .into_iter()
+        .map(|name| (name.clone(), disk.contents(&name).expect("a file")))
+        .collect()
+}
+
+/// A journal that took the same positions with other records.
+pub(crate) fn other_history(id: JournalId, length: usize) -> FaultyDisk {
+    let disk = FaultyDisk::new(0);
+    let options = FileOptions {
+        segment_bytes: SEGMENT_BYTES,
+        new_id: id,
+    };
+    let mut journal = FileJournal::open_on(Arc::new(disk.clone()), options).expect("a journal");
+    for number in 0..10 {
+        commit(&mut journal, 1, &[record(number + 100, length)]);
+    }
+    journal.close().expect("a clean stop");
+    drop(journal);
+    disk
 }
