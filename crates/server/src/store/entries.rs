@@ -1,0 +1,293 @@
+//! The engine's entries: stored under checksums, loaded in the order in which the engine wants
+//! them back.
+
+use capataz_engine::{EntryKey, RestoreError, State, TaskId};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::batch::Batch;
+use super::database::Fault;
+use super::meta::Meta;
+
+/// Places of the kinds of [`EntryKey`], in its order. Tasks have a table of their own.
+const META: u8 = 0;
+const GROUP: u8 = 1;
+const POD: u8 = 2;
+const WORKER: u8 = 3;
+const TASK: u8 = 4;
+const LEASE: u8 = 5;
+const DEDUP: u8 = 6;
+const REQUEST: u8 = 7;
+
+/// Why the engine's state could not be loaded. The store changes nothing then.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// One entry is not what was written.
+    #[error("the entry {key} of the store is damaged: its checksum differs")]
+    Entry {
+        /// Which, in hexadecimal.
+        key: String,
+    },
+    /// All entries are whole, but they are not the ones that belong to the store's position: some
+    /// are missing, or a part of the file is older than the rest.
+    #[error(
+        "the store's entries do not belong together: expected {expected} with seal {seal:x}, \
+        found {found} with seal {found_seal:x}"
+    )]
+    Seal {
+        /// How many there should be.
+        expected: u64,
+        /// The sum of their checksums.
+        seal: u64,
+        /// How many there are.
+        found: u64,
+        /// What their checksums add up to.
+        found_seal: u64,
+    },
+    /// The engine cannot make a state of them.
+    #[error("the engine refuses the store's entries: {0}")]
+    Restore(#[from] RestoreError),
+    /// SQLite failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// The bytes that an entry is found and sorted by: the order is that of [`EntryKey`].
+fn encode(key: &EntryKey) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(21);
+    match key {
+        EntryKey::Meta => bytes.push(META),
+        EntryKey::Group(id) => with_number(&mut bytes, GROUP, id.0),
+        EntryKey::Pod(id) => with_number(&mut bytes, POD, id.0),
+        EntryKey::Worker(id) => with_number(&mut bytes, WORKER, id.0),
+        EntryKey::Task(id) => {
+            bytes.push(TASK);
+            bytes.extend(id.0.to_be_bytes());
+        }
+        EntryKey::Lease(key, attempt) => {
+            bytes.push(LEASE);
+            bytes.extend(key.to_raw().to_be_bytes());
+            bytes.extend(attempt.to_be_bytes());
+        }
+        EntryKey::Dedup(group, hash) => {
+            with_number(&mut bytes, DEDUP, group.0);
+            bytes.extend(hash.to_be_bytes());
+        }
+        EntryKey::Request(id) => {
+            bytes.push(REQUEST);
+            bytes.extend(id.to_be_bytes());
+        }
+    }
+    bytes
+}
+
+fn with_number(bytes: &mut Vec<u8>, kind: u8, number: u32) {
+    bytes.push(kind);
+    bytes.extend(number.to_be_bytes());
+}
+
+fn decode(bytes: &[u8]) -> Option<EntryKey> {
+    use capataz_engine::{GroupId, Key, PodId, WorkerId};
+    let (kind, rest) = bytes.split_first()?;
+    let number = || Some(u32::from_be_bytes(rest.try_into().ok()?));
+    Some(match *kind {
+        META if rest.is_empty() => EntryKey::Meta,
+        GROUP => EntryKey::Group(GroupId(number()?)),
+        POD => EntryKey::Pod(PodId(number()?)),
+        WORKER => EntryKey::Worker(WorkerId(number()?)),
+        LEASE => {
+            let (key, attempt) = rest.split_first_chunk::<8>()?;
+            let attempt = u32::from_be_bytes(attempt.try_into().ok()?);
+            EntryKey::Lease(Key::from_raw(u64::from_be_bytes(*key)), attempt)
+        }
+        DEDUP => {
+            let (group, hash) = rest.split_first_chunk::<4>()?;
+            let hash = u128::from_be_bytes(hash.try_into().ok()?);
+            EntryKey::Dedup(GroupId(u32::from_be_bytes(*group)), hash)
+        }
+        REQUEST => EntryKey::Request(u128::from_be_bytes(rest.try_into().ok()?)),
+        _ => return None,
+    })
+}
+
+pub(super) fn checksum(key: &[u8], value: &[u8]) -> i64 {
+    i64::from(crc32c::crc32c_append(crc32c::crc32c(key), value))
+}
+
+/// Writes the entries of all `batches`, each as of the last that has it, and keeps the seal.
+/// Tasks from `fresh` on are known not to be stored yet.
+pub(super) fn write(
+    connection: &Connection,
+    meta: &mut Meta,
+    fresh: u64,
+    batches: &[Batch],
+) -> rusqlite::Result<()> {
+    let mut changed: Vec<&(EntryKey, Option<Vec<u8>>)> = batches
+        .iter()
+        .filter_map(|batch| batch.entries.as_ref())
+        .flatten()
+        .collect();
+    // Stable: of several with one key the newest comes last.
+    changed.sort_by_key(|(key, _)| *key);
+    let mut tasks = Table::tasks(connection)?;
+    let mut others = Table::others(connection)?;
+    for (at, (key, value)) in changed.iter().enumerate() {
+        if changed.get(at + 1).is_some_and(|(next, _)| next == key) {
+            continue;
+        }
+        let encoded = encode(key);
+        let sum = value
+            .as_ref()
+            .map(|value| (checksum(&encoded, value), &value[..]));
+        match key {
+            EntryKey::Task(id) => tasks.put(meta, &(id.0 as i64), id.0 >= fresh, sum)?,
+            _ => others.put(meta, &encoded, false, sum)?,
+        }
+    }
+    Ok(())
+}
+
+/// The statements of one of the two tables.
+struct Table<'c> {
+    find: rusqlite::CachedStatement<'c>,
+    insert: rusqlite::CachedStatement<'c>,
+    update: rusqlite::CachedStatement<'c>,
+    delete: rusqlite::CachedStatement<'c>,
+}
+
+impl<'c> Table<'c> {
+    fn tasks(connection: &'c Connection) -> rusqlite::Result<Table<'c>> {
+        Ok(Table {
+            find: connection.prepare_cached("SELECT crc FROM entry_task WHERE id = ?")?,
+            insert: connection
+                .prepare_cached("INSERT INTO entry_task (id, crc, v) VALUES (?, ?, ?)")?,
+            update: connection
+                .prepare_cached("UPDATE entry_task SET crc = ?2, v = ?3 WHERE id = ?1")?,
+            delete: connection.prepare_cached("DELETE FROM entry_task WHERE id = ?")?,
+        })
+    }
+
+    fn others(connection: &'c Connection) -> rusqlite::Result<Table<'c>> {
+        Ok(Table {
+            find: connection.prepare_cached("SELECT crc FROM entry WHERE k = ?")?,
+            insert: connection.prepare_cached("INSERT INTO entry (k, crc, v) VALUES (?, ?, ?)")?,
+            update: connection.prepare_cached("UPDATE entry SET crc = ?2, v = ?3 WHERE k = ?1")?,
+            delete: connection.prepare_cached("DELETE FROM entry WHERE k = ?")?,
+        })
+    }
+
+    fn put(
+        &mut self,
+        meta: &mut Meta,
+        key: &dyn rusqlite::ToSql,
+        fresh: bool,
+        value: Option<(i64, &[u8])>,
+    ) -> rusqlite::Result<()> {
+        let old: Option<i64> = match fresh {
+            true => None,
+            false => self.find.query_row([key], |row| row.get(0)).optional()?,
+        };
+        meta.seal = meta.seal.wrapping_sub(old.unwrap_or(0) as u64);
+        match (old, value) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => {
+                meta.entries = meta.entries.wrapping_sub(1);
+                self.delete.execute([key])?;
+            }
+            (Some(_), Some((crc, value))) => {
+                self.update.execute(rusqlite::params![key, crc, value])?;
+            }
+            (None, Some((crc, value))) => {
+                meta.entries += 1;
+                self.insert.execute(rusqlite::params![key, crc, value])?;
+            }
+        }
+        meta.seal = meta
+            .seal
+            .wrapping_add(value.map_or(0, |(crc, _)| crc) as u64);
+        Ok(())
+    }
+}
+
+/// Restores the engine's state, of which `state` must be a new one.
+pub(super) fn load(
+    connection: &Connection,
+    meta: &Meta,
+    state: &mut State,
+) -> Result<(), LoadError> {
+    let mut sum = Sum::default();
+    let below = "SELECT k, crc, v FROM entry WHERE k < ? ORDER BY k";
+    let above = "SELECT k, crc, v FROM entry WHERE k >= ? ORDER BY k";
+    load_others(connection, below, &mut sum, state)?;
+    load_tasks(connection, &mut sum, state)?;
+    load_others(connection, above, &mut sum, state)?;
+    if (sum.entries, sum.seal) != (meta.entries, meta.seal) {
+        return Err(LoadError::Seal {
+            expected: meta.entries,
+            seal: meta.seal,
+            found: sum.entries,
+            found_seal: sum.seal,
+        });
+    }
+    state.finish_restore();
+    Ok(())
+}
+
+#[derive(Default)]
+struct Sum {
+    entries: u64,
+    seal: u64,
+}
+
+impl Sum {
+    fn check(&mut self, key: &[u8], crc: i64, value: &[u8]) -> Result<(), LoadError> {
+        if checksum(key, value) != crc {
+            let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            return Err(LoadError::Entry { key });
+        }
+        self.entries += 1;
+        self.seal = self.seal.wrapping_add(crc as u64);
+        Ok(())
+    }
+}
+
+fn load_others(
+    connection: &Connection,
+    sql: &str,
+    sum: &mut Sum,
+    state: &mut State,
+) -> Result<(), LoadError> {
+    let mut statement = connection.prepare(sql).map_err(Fault::from)?;
+    let mut rows = statement.query([[TASK].as_slice()]).map_err(Fault::from)?;
+    while let Some(row) = rows.next().map_err(Fault::from)? {
+        let read = || -> rusqlite::Result<(&[u8], i64, &[u8])> {
+            Ok((
+                row.get_ref(0)?.as_blob()?,
+                row.get(1)?,
+                row.get_ref(2)?.as_blob()?,
+            ))
+        };
+        let (key, crc, value) = read().map_err(Fault::from)?;
+        sum.check(key, crc, value)?;
+        let entry = decode(key).ok_or_else(|| LoadError::Entry {
+            key: format!("{key:02x?}"),
+        })?;
+        state.restore_entry(entry, value)?;
+    }
+    Ok(())
+}
+
+fn load_tasks(connection: &Connection, sum: &mut Sum, state: &mut State) -> Result<(), LoadError> {
+    let sql = "SELECT id, crc, v FROM entry_task ORDER BY id";
+    let mut statement = connection.prepare(sql).map_err(Fault::from)?;
+    let mut rows = statement.query([]).map_err(Fault::from)?;
+    while let Some(row) = rows.next().map_err(Fault::from)? {
+        let read = || -> rusqlite::Result<(i64, i64, &[u8])> {
+            Ok((row.get(0)?, row.get(1)?, row.get_ref(2)?.as_blob()?))
+        };
+        let (id, crc, value) = read().map_err(Fault::from)?;
+        let key = EntryKey::Task(TaskId(id as u64));
+        sum.check(&encode(&key), crc, value)?;
+        state.restore_entry(key, value)?;
+    }
+    Ok(())
+}

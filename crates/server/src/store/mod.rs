@@ -1,0 +1,52 @@
+//! The store: one SQLite file per namespace, always at one position of the journal.
+//!
+//! It keeps what the engine's state is made of (entries, for a restart), what the engine never
+//! looks at (payloads, outputs, tags), and what has been (tasks, attempts). A [`Projector`] applies
+//! batches of events to it, each transaction ending at a position; any number of [`Reader`]s look
+//! at the last one committed. Printed logs go to a file of their own ([`Logs`]): they are not
+//! journaled and must never stand in the way of the store's position.
+//!
+//! The store never decides anything: whatever is in it was an event, or is derived from events by
+//! the plain rules of `fold.rs`. It never repairs or deletes what it cannot read; it refuses, and
+//! [`set_aside`] moves the file out of the way when the journal can rebuild it.
+//!
+//! Everything blocks; callers use threads of their own. `docs/design/store.md` has the reasons,
+//! `docs/reference/store.md` the tables.
+
+mod aside;
+mod attempts;
+mod batch;
+mod bodies;
+mod cursor;
+mod database;
+mod entries;
+mod flush;
+mod fold;
+mod labels;
+mod list;
+mod meta;
+mod open;
+mod project;
+mod reader;
+mod row;
+mod row_sql;
+mod schema;
+mod tally;
+mod task;
+#[cfg(test)]
+mod tests;
+mod work;
+
+pub use aside::{SetAsideError, set_aside};
+pub use attempts::AttemptRecord;
+pub use batch::Batch;
+pub use bodies::BodyError;
+pub use cursor::{Cursor, ParseCursorError};
+pub use database::Fault;
+pub use entries::LoadError;
+pub use list::{Page, TaskFilter};
+pub use open::{OpenError, Opened, Options, PositionError, Store, check_position};
+pub use project::{ProjectError, Projector};
+pub use reader::{ReadError, Reader};
+pub use row::{ElementCounts, Verdict};
+pub use task::TaskRecord;

@@ -1,0 +1,228 @@
+//! Opening a store: what is refused, and why.
+
+use std::path::{Path, PathBuf};
+
+use capataz_engine::State;
+use capataz_journal::{JournalId, Position};
+use rusqlite::Connection;
+
+use super::database::{self, Fault};
+use super::entries::{self, LoadError};
+use super::meta::Meta;
+use super::project::Projector;
+use super::reader::Reader;
+use super::schema;
+
+/// The store's file in the namespace's directory.
+pub(super) const FILE: &str = "store.db";
+
+/// How a store is used.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Connections that are kept open for reading; more are opened when they are needed and closed
+    /// again.
+    pub idle_readers: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { idle_readers: 4 }
+    }
+}
+
+/// A store that was opened, or made.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// Where it stands: the journal is replayed from here. Zero for a new one.
+    pub position: Position,
+}
+
+/// Why a store was not opened. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It belongs to another journal.
+    #[error("{path} belongs to journal {got}, expected {expected}")]
+    OtherJournal {
+        /// The file.
+        path: PathBuf,
+        /// The namespace's journal.
+        expected: JournalId,
+        /// The one that the store was made from.
+        got: JournalId,
+    },
+    /// Another version of Capataz wrote it.
+    #[error("{path} has format {got}, this version reads {expected}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What this version reads.
+        expected: i64,
+        /// What the file says.
+        got: i64,
+    },
+    /// It is an SQLite file, but no store.
+    #[error("{path} is no store of Capataz: its application id is {got:#x}")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        got: i64,
+    },
+    /// It does not say where it stands, or its checksum says that this is not what was written.
+    #[error("{path} is damaged: its record of the position is missing or fails its checksum")]
+    NoPosition {
+        /// The file.
+        path: PathBuf,
+    },
+    /// SQLite cannot open it.
+    #[error("{path}: {fault}")]
+    Fault {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        fault: Fault,
+    },
+}
+
+/// A store whose position its journal cannot go on from.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PositionError {
+    /// The journal is older than the store: one of them was exchanged, or the journal lost records.
+    #[error("the store is at position {store}, but the journal ends at {tail}")]
+    BeyondTail {
+        /// The store's.
+        store: Position,
+        /// The journal's end.
+        tail: Position,
+    },
+    /// Records between the two are gone.
+    #[error("the store is at position {store}, but the journal begins at {first}")]
+    BelowTrim {
+        /// The store's.
+        store: Position,
+        /// The first record that the journal has.
+        first: Position,
+    },
+}
+
+/// Whether a journal that has the records from `first` up to `tail` can bring a store at `store`
+/// up to date.
+pub fn check_position(
+    store: Position,
+    first: Position,
+    tail: Position,
+) -> Result<(), PositionError> {
+    if store > tail {
+        return Err(PositionError::BeyondTail { store, tail });
+    }
+    if store < first {
+        return Err(PositionError::BelowTrim { store, first });
+    }
+    Ok(())
+}
+
+/// An open store. Nothing has been loaded from it yet.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    connection: Connection,
+    meta: Meta,
+    options: Options,
+}
+
+impl Store {
+    /// Opens the store in `dir`, which must exist, or makes an empty one at position zero. The
+    /// caller holds the directory's lock: a store has one process.
+    pub fn open(dir: &Path, journal: JournalId, options: Options) -> Result<Opened, OpenError> {
+        let path = dir.join(FILE);
+        let connection = database::open_writer(&path).map_err(|error| OpenError::Fault {
+            path: path.clone(),
+            fault: error.into(),
+        })?;
+        let meta = identify(&path, &connection, journal)?;
+        let store = Store {
+            path,
+            connection,
+            meta,
+            options,
+        };
+        let position = store.meta.position;
+        Ok(Opened { store, position })
+    }
+
+    /// Where the store stands.
+    pub fn position(&self) -> Position {
+        self.meta.position
+    }
+
+    /// Restores the engine's state as of [`Store::position`] into `state`, which must be new.
+    pub fn load_entries(&self, state: &mut State) -> Result<(), LoadError> {
+        entries::load(&self.connection, &self.meta, state)
+    }
+
+    /// The two sides of the store: one writes, any number read.
+    pub fn split(self) -> (Projector, Reader) {
+        let reader = Reader::new(self.path.clone(), self.options.idle_readers);
+        (
+            Projector::new(self.path, self.connection, self.meta),
+            reader,
+        )
+    }
+}
+
+/// Finds out what the file is; an empty one becomes a store.
+fn identify(path: &Path, connection: &Connection, journal: JournalId) -> Result<Meta, OpenError> {
+    let fault = |error: rusqlite::Error| OpenError::Fault {
+        path: path.to_owned(),
+        fault: error.into(),
+    };
+    let objects: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(fault)?;
+    if objects == 0 {
+        return create(connection, journal).map_err(fault);
+    }
+    let got: i64 = connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .map_err(fault)?;
+    let path = path.to_owned();
+    if got != schema::APPLICATION_ID {
+        return Err(OpenError::Foreign { path, got });
+    }
+    // The format comes first: another one may have another `meta`.
+    let got: i64 = connection
+        .query_row("SELECT format FROM meta", [], |row| row.get(0))
+        .map_err(fault)?;
+    if got != schema::FORMAT {
+        let expected = schema::FORMAT;
+        return Err(OpenError::Format {
+            path,
+            expected,
+            got,
+        });
+    }
+    let Some(meta) = Meta::read(connection).map_err(fault)? else {
+        return Err(OpenError::NoPosition { path });
+    };
+    if meta.journal != journal {
+        let (expected, got) = (journal, meta.journal);
+        return Err(OpenError::OtherJournal {
+            path,
+            expected,
+            got,
+        });
+    }
+    Ok(meta)
+}
+
+fn create(connection: &Connection, journal: JournalId) -> rusqlite::Result<Meta> {
+    let meta = Meta::new(journal);
+    let transaction = connection.unchecked_transaction()?;
+    schema::create(&transaction)?;
+    meta.write(&transaction)?;
+    transaction.commit()?;
+    Ok(meta)
+}

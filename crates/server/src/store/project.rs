@@ -1,0 +1,147 @@
+//! The projector: the one writer of a store.
+
+use std::path::PathBuf;
+
+use capataz_journal::Position;
+use rusqlite::Connection;
+
+use super::batch::Batch;
+use super::database::Fault;
+use super::entries;
+use super::meta::Meta;
+use super::tally::TagIds;
+use super::work::Work;
+
+/// Events after which a transaction ends at the next commit point: it bounds the memory of one,
+/// and how long readers' snapshots fall behind.
+const TRANSACTION_EVENTS: usize = 50_000;
+
+/// Why batches were not projected. All of them are kept, the transaction was taken back, and
+/// [`Projector::project`] may be called again, with nothing or with more.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// There is no room; make some and try again.
+    #[error("the store has no room at position {position}")]
+    NoSpace {
+        /// Where the store stays.
+        position: Position,
+        /// What SQLite says.
+        #[source]
+        cause: Fault,
+    },
+    /// SQLite failed, or a row that is to be changed is damaged. Trying again will not help when
+    /// it is damage.
+    #[error("the store stays at position {position}: {cause}")]
+    Fault {
+        /// Where the store stays.
+        position: Position,
+        /// Why.
+        #[source]
+        cause: Fault,
+    },
+}
+
+/// Applies batches to the store, in the order of the journal.
+#[derive(Debug)]
+pub struct Projector {
+    pub(super) path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) meta: Meta,
+    pub(super) tags: TagIds,
+    /// Batches that no transaction has taken in yet.
+    pending: Vec<Batch>,
+}
+
+impl Projector {
+    pub(super) fn new(path: PathBuf, connection: Connection, meta: Meta) -> Projector {
+        Projector {
+            path,
+            connection,
+            meta,
+            tags: TagIds::default(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// Where the store stands: what a reader sees.
+    pub fn position(&self) -> Position {
+        self.meta.position
+    }
+
+    /// Bytes of batches that are kept and not in the store yet, by [`Batch::bytes`].
+    pub fn pending_bytes(&self) -> usize {
+        self.pending.iter().map(|batch| batch.bytes).sum()
+    }
+
+    /// Takes over `batches`, which follow those given before, and applies them up to the last one
+    /// with entries, in one transaction or, if they are many, in a few. Returns the new position.
+    /// Later batches are kept for the next call.
+    pub fn project(
+        &mut self,
+        batches: impl IntoIterator<Item = Batch>,
+    ) -> Result<Position, ProjectError> {
+        self.pending.extend(batches);
+        while let Some(count) = next_transaction(&self.pending) {
+            let meta = match self.transact(count) {
+                Ok(meta) => meta,
+                Err(error) => return Err(self.roll_back(error)),
+            };
+            self.meta = meta;
+            self.pending.drain(..count);
+        }
+        Ok(self.meta.position)
+    }
+
+    fn transact(&mut self, count: usize) -> rusqlite::Result<Meta> {
+        let batches = &self.pending[..count];
+        let connection = &self.connection;
+        let mut meta = self.meta;
+        let mut work = Work::new(meta.next_task, meta.epoch);
+        let events = || batches.iter().flat_map(|batch| batch.events.iter());
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        work.load(connection, events())?;
+        for event in events() {
+            work.fold(event);
+        }
+        work.flush(connection, &mut self.tags)?;
+        entries::write(connection, &mut meta, self.meta.next_task, batches)?;
+        meta.position = batches.last().map_or(meta.position, |batch| batch.end);
+        meta.epoch = work.epoch;
+        meta.next_task = work.next_task;
+        meta.write(connection)?;
+        connection.execute_batch("COMMIT")?;
+        Ok(meta)
+    }
+
+    pub(super) fn roll_back(&mut self, error: rusqlite::Error) -> ProjectError {
+        self.tags.forget();
+        let mut cause = error;
+        // SQLite may have ended the transaction by itself.
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            cause = error;
+        }
+        let position = self.meta.position;
+        match Fault::from(cause) {
+            cause @ Fault::NoSpace(_) => ProjectError::NoSpace { position, cause },
+            cause => ProjectError::Fault { position, cause },
+        }
+    }
+}
+
+/// How many of the batches the next transaction takes: up to the first commit point after enough
+/// events, else up to the last commit point. `None` when there is none.
+fn next_transaction(batches: &[Batch]) -> Option<usize> {
+    let (mut events, mut last) = (0, None);
+    for (at, batch) in batches.iter().enumerate() {
+        events += batch.events.len();
+        if batch.entries.is_some() {
+            last = Some(at + 1);
+            if events >= TRANSACTION_EVENTS {
+                break;
+            }
+        }
+    }
+    last
+}

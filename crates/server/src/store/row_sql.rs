@@ -1,0 +1,258 @@
+//! Rows to SQL and back, with a checksum over everything in them.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use capataz_engine::{GroupId, Key, Phase, Reason, Span, Timestamp, Usage, WorkerId};
+use rusqlite::Statement;
+use rusqlite::types::Type;
+
+use super::labels::Labels;
+use super::row::{Row, Try, Verdict};
+
+/// All columns but `key`, in the order in which they are bound and read.
+pub(super) const COLUMNS: [&str; 25] = [
+    "grp",
+    "state",
+    "reason",
+    "priority",
+    "round",
+    "attempt",
+    "submitted_at",
+    "queued_at",
+    "allocated_at",
+    "started_at",
+    "ended_at",
+    "finished_at",
+    "until",
+    "worker",
+    "verdict",
+    "fault",
+    "wall",
+    "cpu",
+    "peak",
+    "crc",
+    "dedup_key",
+    "tags",
+    "note",
+    "array",
+    "result",
+];
+/// How many of them are numbers under the checksum.
+const NUMBERS: usize = 19;
+
+/// A row whose checksum or values are not what was written.
+#[derive(Debug, thiserror::Error)]
+#[error("the row of task {key} is damaged: {what}")]
+pub(super) struct RowDamage {
+    key: Key,
+    what: &'static str,
+}
+
+/// The table that has the row of `key`.
+pub(super) fn table(key: Key) -> &'static str {
+    match key.index() {
+        None => "task",
+        Some(_) => "element",
+    }
+}
+
+pub(super) fn insert_sql(table: &str) -> String {
+    let marks = ", ?".repeat(COLUMNS.len());
+    format!(
+        "INSERT INTO {table} (key, {}) VALUES (?{marks})",
+        COLUMNS.join(", ")
+    )
+}
+
+pub(super) fn update_sql(table: &str) -> String {
+    let mut sql = format!("UPDATE {table} SET ");
+    for (at, column) in COLUMNS.iter().enumerate() {
+        let comma = if at > 0 { ", " } else { "" };
+        // Writing to a String cannot fail.
+        let _ = write!(sql, "{comma}{column} = ?{}", at + 2);
+    }
+    sql + " WHERE key = ?1"
+}
+
+/// `SELECT` of whole rows, to be read with [`read`]; the condition follows.
+pub(super) fn select_sql(table: &str) -> String {
+    format!("SELECT key, {} FROM {table} ", COLUMNS.join(", "))
+}
+
+fn time(at: Option<Timestamp>) -> Option<i64> {
+    at.map(|at| at.0 as i64)
+}
+
+fn numbers(row: &Row) -> [Option<i64>; NUMBERS] {
+    let last = &row.last;
+    let usage = |of: fn(&Usage) -> u64| last.usage.as_ref().map(|usage| of(usage) as i64);
+    [
+        Some(i64::from(row.group.0)),
+        Some(row.phase as i64),
+        Some(row.reason as i64),
+        Some(i64::from(row.priority)),
+        Some(i64::from(row.round)),
+        Some(i64::from(last.attempt)),
+        time(Some(row.submitted_at)),
+        time(row.queued_at),
+        time(last.allocated_at),
+        time(last.started_at),
+        time(last.ended_at),
+        time(row.finished_at),
+        time(row.until),
+        last.worker.map(|worker| i64::from(worker.0)),
+        last.verdict.map(|verdict| verdict as i64),
+        last.fault.map(|fault| fault as i64),
+        usage(|usage| usage.wall.0),
+        usage(|usage| usage.cpu.0),
+        usage(|usage| usage.peak_memory),
+    ]
+}
+
+/// What a row has besides numbers.
+struct Texts<'a> {
+    dedup_key: Option<&'a str>,
+    tags: Option<&'a str>,
+    note: Option<&'a str>,
+    array: Option<&'a [u8]>,
+    result: Option<&'a [u8]>,
+}
+
+fn checksum(key: Key, numbers: &[Option<i64>; NUMBERS], texts: &Texts<'_>) -> i64 {
+    let mut bytes = [0; 8 * (NUMBERS + 1)];
+    bytes[..8].copy_from_slice(&key.to_raw().to_le_bytes());
+    for (number, place) in numbers.iter().zip(bytes[8..].chunks_exact_mut(8)) {
+        place.copy_from_slice(&number.unwrap_or(i64::MIN).to_le_bytes());
+    }
+    let mut crc = crc32c::crc32c(&bytes);
+    let texts = [
+        texts.dedup_key.map(str::as_bytes),
+        texts.tags.map(str::as_bytes),
+        texts.note.map(str::as_bytes),
+        texts.array,
+        texts.result,
+    ];
+    for (place, text) in texts.into_iter().enumerate() {
+        if let Some(text) = text {
+            crc = crc32c::crc32c_append(crc, &[place as u8]);
+            crc = crc32c::crc32c_append(crc, text);
+        }
+    }
+    i64::from(crc)
+}
+
+/// Binds a row to [`insert_sql`] or [`update_sql`].
+pub(super) fn bind(statement: &mut Statement<'_>, key: Key, row: &Row) -> rusqlite::Result<()> {
+    let numbers = numbers(row);
+    let labels = &row.labels;
+    let tags =
+        (!labels.tags.is_empty()).then(|| serde_json::Value::from(labels.tags.clone()).to_string());
+    let array = row
+        .array
+        .as_deref()
+        .and_then(|array| postcard::to_stdvec(array).ok());
+    let texts = Texts {
+        dedup_key: labels.dedup_key.as_deref(),
+        tags: tags.as_deref(),
+        note: (!row.note.is_empty()).then_some(&row.note),
+        array: array.as_deref(),
+        result: (!row.last.result.is_empty()).then_some(&row.last.result),
+    };
+    let crc = checksum(key, &numbers, &texts);
+    statement.raw_bind_parameter(1, key.to_raw() as i64)?;
+    for (at, number) in numbers.iter().enumerate() {
+        statement.raw_bind_parameter(at + 2, number)?;
+    }
+    let at = NUMBERS + 2;
+    statement.raw_bind_parameter(at, crc)?;
+    statement.raw_bind_parameter(at + 1, texts.dedup_key)?;
+    statement.raw_bind_parameter(at + 2, texts.tags)?;
+    statement.raw_bind_parameter(at + 3, texts.note)?;
+    statement.raw_bind_parameter(at + 4, texts.array)?;
+    statement.raw_bind_parameter(at + 5, texts.result)
+}
+
+/// Reads a row of [`select_sql`] and checks it.
+pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Key, Row)> {
+    let key = Key::from_raw(row.get::<_, i64>(0)? as u64);
+    let mut numbers = [None; NUMBERS];
+    for (at, number) in numbers.iter_mut().enumerate() {
+        *number = row.get(at + 1)?;
+    }
+    let blob = |at: usize| {
+        row.get_ref(NUMBERS + at)
+            .map(|value| value.as_blob_or_null())
+    };
+    let text = |at: usize| {
+        row.get_ref(NUMBERS + at)
+            .map(|value| value.as_str_or_null())
+    };
+    let texts = Texts {
+        dedup_key: text(2)??,
+        tags: text(3)??,
+        note: text(4)??,
+        array: blob(5)??,
+        result: blob(6)??,
+    };
+    let damage = |what| {
+        let damage = RowDamage { key, what };
+        rusqlite::Error::FromSqlConversionFailure(0, Type::Null, Box::new(damage))
+    };
+    if row.get::<_, i64>(NUMBERS + 1)? != checksum(key, &numbers, &texts) {
+        return Err(damage("its checksum differs"));
+    }
+    let row = decode(&numbers, &texts).ok_or_else(|| damage("a value is out of range"))?;
+    Ok((key, row))
+}
+
+fn decode(numbers: &[Option<i64>; NUMBERS], texts: &Texts<'_>) -> Option<Row> {
+    let number = |at: usize| numbers[at].and_then(|number| u32::try_from(number).ok());
+    let time = |at: usize| numbers[at].map(|number| Timestamp(number as u64));
+    let big = |at: usize| numbers[at].map(|number| number as u64);
+    let usage = big(16).map(|wall| Usage {
+        wall: Span(wall),
+        cpu: Span(big(17).unwrap_or(0)),
+        peak_memory: big(18).unwrap_or(0),
+    });
+    Some(Row {
+        group: GroupId(number(0)?),
+        phase: *Phase::ALL.get(number(1)? as usize)?,
+        reason: *Reason::ALL.get(number(2)? as usize)?,
+        priority: u8::try_from(number(3)?).ok()?,
+        round: number(4)?,
+        submitted_at: time(6)?,
+        queued_at: time(7),
+        finished_at: time(11),
+        until: time(12),
+        last: Try {
+            attempt: number(5)?,
+            worker: number(13).map(WorkerId),
+            allocated_at: time(8),
+            started_at: time(9),
+            ended_at: time(10),
+            verdict: match number(14) {
+                Some(at) => Some(*Verdict::ALL.get(at as usize)?),
+                None => None,
+            },
+            fault: match number(15) {
+                Some(at) => Some(*Reason::ALL.get(at as usize)?),
+                None => None,
+            },
+            usage,
+            result: texts.result.map(Bytes::copy_from_slice).unwrap_or_default(),
+        },
+        labels: Labels {
+            tags: match texts.tags {
+                Some(tags) => serde_json::from_str(tags).ok()?,
+                None => Vec::new(),
+            },
+            dedup_key: texts.dedup_key.map(str::to_owned),
+        },
+        note: texts.note.unwrap_or_default().to_owned(),
+        array: match texts.array {
+            Some(array) => Some(Box::new(postcard::from_bytes(array).ok()?)),
+            None => None,
+        },
+    })
+}
