@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -10,15 +10,21 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 use super::GuardError;
 use super::frame::FileFound;
-use crate::executor::AttemptId;
 use crate::outcome::OUTPUT_BYTES_MAX;
 
 /// A control file above this is refused, in bytes: it holds a few short lines.
 const CONTROL_BYTES_MAX: usize = 64 * 1024;
 
-/// The folder in which this guard makes its scratch folders.
+/// The bits of a private folder's mode.
+const PRIVATE: u32 = 0o700;
+
+/// The folder in which this guard makes its scratch folders. One that an attempt left as it found
+/// it serves the next: making and removing folders waits for the journal of a busy file system.
 pub(super) struct ScratchRoot {
     folder: PathBuf,
+    /// Folders that are empty and unused.
+    idle: Vec<PathBuf>,
+    made: u64,
     /// An empty file that all attempts without a payload share.
     no_payload: PathBuf,
     null: File,
@@ -31,27 +37,41 @@ impl ScratchRoot {
             cause,
         };
         let folder = PathBuf::from(folder);
-        private_folder(true).create(&folder).map_err(failed)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(PRIVATE)
+            .create(&folder)
+            .map_err(failed)?;
         let no_payload = folder.join("no-payload");
-        OpenOptions::new()
+        let mut options = OpenOptions::new();
+        let empty = options
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o400)
-            .open(&no_payload)
-            .map_err(failed)?;
+            .open(&no_payload);
+        empty.map_err(failed)?;
         let null = File::open("/dev/null").map_err(failed)?;
         Ok(ScratchRoot {
             folder,
+            idle: Vec::new(),
+            made: 0,
             no_payload,
             null,
         })
     }
 
-    /// Makes an attempt's folder and what it reads as its stdin: the payload.
-    pub(super) fn make(&self, id: AttemptId, payload: &[u8]) -> io::Result<(Scratch, File)> {
-        let folder = self.folder.join(id.0.to_string());
-        private_folder(false).create(&folder)?;
+    /// Finds or makes a folder, and what its attempt reads as its stdin: the payload.
+    pub(super) fn make(&mut self, payload: &[u8]) -> io::Result<(Scratch, File)> {
+        let folder = match self.idle.pop() {
+            Some(folder) => folder,
+            None => {
+                self.made += 1;
+                let folder = self.folder.join(self.made.to_string());
+                DirBuilder::new().mode(PRIVATE).create(&folder)?;
+                folder
+            }
+        };
         if payload.is_empty() {
             let scratch = Scratch {
                 payload: self.no_payload.clone(),
@@ -66,15 +86,34 @@ impl ScratchRoot {
             own_payload: true,
             folder,
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&scratch.payload)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let mut file = options.open(&scratch.payload)?;
         file.write_all(payload)?;
         file.rewind()?;
         Ok((scratch, file))
+    }
+
+    /// Takes back a folder once nothing of its attempt is left: what became of the output and the
+    /// control file, and the folder's path when files are left in it that somebody should remove
+    /// who has time for it.
+    pub(super) fn take_back(&mut self, scratch: Scratch) -> (FileFound, FileFound, Option<String>) {
+        if scratch.own_payload {
+            let _ = fs::remove_file(&scratch.payload);
+        }
+        let mut found = (FileFound::Missing, FileFound::Missing);
+        if !is_untouched(&scratch.folder) {
+            found = (
+                take_file(&scratch.output(), OUTPUT_BYTES_MAX),
+                take_file(&scratch.control(), CONTROL_BYTES_MAX),
+            );
+            if !is_untouched(&scratch.folder) {
+                let left = scratch.folder.to_string_lossy().into_owned();
+                return (found.0, found.1, Some(left));
+            }
+        }
+        self.idle.push(scratch.folder);
+        (found.0, found.1, None)
     }
 
     /// Removes everything; called when no attempt is left. What cannot be removed is the next
@@ -84,10 +123,11 @@ impl ScratchRoot {
     }
 }
 
-fn private_folder(recursive: bool) -> DirBuilder {
-    let mut builder = DirBuilder::new();
-    builder.recursive(recursive).mode(0o700);
-    builder
+/// Whether a folder is as it was made: private and empty.
+fn is_untouched(folder: &Path) -> bool {
+    let private = |found: fs::Metadata| found.is_dir() && found.mode() & 0o7777 == PRIVATE;
+    fs::symlink_metadata(folder).is_ok_and(private)
+        && fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// One attempt's folder.
@@ -112,27 +152,6 @@ impl Scratch {
 
     pub(super) fn control(&self) -> PathBuf {
         self.folder.join("control")
-    }
-
-    /// Reads and removes the output and the control file.
-    pub(super) fn collect(&self) -> (FileFound, FileFound) {
-        let found = (
-            take_file(&self.output(), OUTPUT_BYTES_MAX),
-            take_file(&self.control(), CONTROL_BYTES_MAX),
-        );
-        if self.own_payload {
-            let _ = fs::remove_file(&self.payload);
-        }
-        found
-    }
-
-    /// Removes the folder if it is empty; else returns it, for somebody who has time.
-    pub(super) fn remove(self) -> Option<String> {
-        match fs::remove_dir(&self.folder) {
-            Ok(()) => None,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(_) => Some(self.folder.to_string_lossy().into_owned()),
-        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::children::Children;
 use super::frame::{End, FileFound, FromGuard, Gone, Setup, Start, StopCause};
 use super::lifeline::Lifeline;
 use super::mark::{Mark, SLOTS_MAX};
-use super::scratch::{Scratch, ScratchRoot};
+use super::scratch::ScratchRoot;
 use super::spawn::{Spawner, Streams};
 use super::{GuardError, sys};
 use crate::clock::Boottime;
@@ -100,45 +100,45 @@ impl Wards {
     }
 
     fn start_in(
-        &self,
+        &mut self,
         slot: u16,
         start: &Start,
         now: Boottime,
         pipes: &Epoll,
     ) -> Result<Attempt, Box<Gone>> {
-        let cannot = |what: &str, error: io::Error, scratch| {
-            let message = format!("{what}: {error}");
-            not_started(
-                start,
-                End::NotStarted {
-                    errno: None,
-                    message,
-                },
-                scratch,
-            )
+        let cannot = |what: &str, error: io::Error| End::NotStarted {
+            errno: None,
+            message: format!("{what}: {error}"),
         };
-        let (scratch, stdin) = match self.scratch.make(start.attempt, &start.payload) {
-            Ok(made) => made,
-            Err(error) => return Err(cannot("no scratch folder", error, None)),
-        };
+        let (scratch, stdin) = self
+            .scratch
+            .make(&start.payload)
+            .map_err(|error| not_started(start, cannot("no scratch folder", error), None))?;
         let open = |stream| Capture::open(stream, slot, pipes);
         let opened = open(Stream::Stdout).and_then(|out| Ok((out, open(Stream::Stderr)?)));
-        let ((stdout, out_end), (stderr, err_end)) = match opened {
-            Ok(opened) => opened,
-            Err(error) => return Err(cannot("no pipes for its output", error, Some(scratch))),
-        };
-        let mark = Mark {
-            nonce: self.nonce,
-            slot,
-        };
-        let streams = Streams {
-            stdin,
-            stdout: out_end,
-            stderr: err_end,
-        };
-        let main = match self.spawner.spawn(start, mark, &scratch, streams) {
-            Ok(main) => main,
-            Err(end) => return Err(not_started(start, end, Some(scratch))),
+        let opened = opened.map_err(|error| cannot("no pipes for its output", error));
+        let spawned = opened.and_then(|((stdout, out_end), (stderr, err_end))| {
+            let streams = Streams {
+                stdin,
+                stdout: out_end,
+                stderr: err_end,
+            };
+            let mark = Mark {
+                nonce: self.nonce,
+                slot,
+            };
+            Ok((
+                self.spawner.spawn(start, mark, &scratch, streams)?,
+                stdout,
+                stderr,
+            ))
+        });
+        let (main, stdout, stderr) = match spawned {
+            Ok(spawned) => spawned,
+            Err(end) => {
+                let (_, _, scratch_left) = self.scratch.take_back(scratch);
+                return Err(not_started(start, end, scratch_left));
+            }
         };
         Ok(Attempt {
             id: start.attempt,
@@ -321,7 +321,7 @@ impl Wards {
             });
         }
         result?;
-        let (output, control) = attempt.scratch.collect();
+        let (output, control, scratch_left) = self.scratch.take_back(attempt.scratch);
         attempt.usage.wall = Boottime::now().remaining(attempt.started);
         let end = attempt.end.expect("only attempts that ended are told gone");
         lifeline.tell(&FromGuard::Gone(Gone {
@@ -331,7 +331,7 @@ impl Wards {
             usage: attempt.usage,
             output,
             control,
-            scratch_left: attempt.scratch.remove(),
+            scratch_left,
         }))
     }
 
@@ -364,11 +364,7 @@ fn owner_of(pid: Pid, nonce: u64, slots: &[Option<Attempt>]) -> Option<u16> {
         .map(|_| mark.slot)
 }
 
-fn not_started(start: &Start, end: End, scratch: Option<Scratch>) -> Box<Gone> {
-    let scratch_left = scratch.and_then(|scratch| {
-        scratch.collect();
-        scratch.remove()
-    });
+fn not_started(start: &Start, end: End, scratch_left: Option<String>) -> Box<Gone> {
     Box::new(Gone {
         attempt: start.attempt,
         end,

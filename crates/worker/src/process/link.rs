@@ -1,6 +1,7 @@
 //! The worker's end of the socket to its guard, and the attempts that are under way there.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ pub(super) struct Link {
     env: Vec<(String, String)>,
     orders: UnboundedReceiver<Order>,
     under_way: HashMap<AttemptId, UnderWay>,
+    /// Guards so far: each has a scratch folder of its own, since a killed one leaves its behind.
+    guards: u32,
     outbox: BytesMut,
     inbox: BytesMut,
 }
@@ -79,6 +82,7 @@ impl Link {
             env,
             orders,
             under_way: HashMap::new(),
+            guards: 0,
             outbox,
             inbox,
         }
@@ -116,6 +120,7 @@ impl Link {
         let Launched { mut child, socket } = guard;
         self.outbox.clear();
         self.inbox.clear();
+        self.guards += 1;
         let over = match UnixStream::from_std(socket) {
             Ok(socket) => self.talk(socket).await,
             Err(error) => {
@@ -126,7 +131,7 @@ impl Link {
         if over == Over::Guard {
             tracing::error!("the guard died; ending what it left");
         }
-        let nonce = self.claim.nonce();
+        let (nonce, scratch) = (self.claim.nonce(), self.scratch());
         let ended = tokio::task::spawn_blocking(move || {
             // Its socket is closed, so it ends once all that it started is gone.
             let _ = child.wait();
@@ -134,15 +139,21 @@ impl Link {
             while let Err(error) = sweep(nonce) {
                 tracing::error!(%error, "what the guard left could not be ended yet");
             }
+            // Gone already, unless the guard was killed; what stays is the next incarnation's.
+            let _ = std::fs::remove_dir_all(scratch);
         });
         let _ = ended.await;
         over
     }
 
+    fn scratch(&self) -> PathBuf {
+        self.claim.scratch().join(self.guards.to_string())
+    }
+
     async fn talk(&mut self, mut socket: UnixStream) -> Over {
         let setup = Setup {
             nonce: self.claim.nonce(),
-            scratch: self.claim.scratch().to_string_lossy().into_owned(),
+            scratch: self.scratch().to_string_lossy().into_owned(),
             env: self.env.clone(),
             limits: self.config.limits.clone(),
         };

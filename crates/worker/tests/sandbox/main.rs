@@ -2,4 +2,5 @@
 
 mod guard;
 mod process;
+mod spawn_rate;
 mod support;

@@ -282,6 +282,28 @@ async fn the_scratch_folder_is_its_own_and_removed() {
 }
 
 #[tokio::test]
+async fn no_attempt_sees_what_another_left_in_its_scratch_folder() {
+    let mut bench = Bench::new();
+    let look = "ls -A $CAPATAZ_SCRATCH; stat -c %a $CAPATAZ_SCRATCH; ";
+    for spoil in [
+        "true",
+        "touch $CAPATAZ_SCRATCH/x",
+        "chmod 777 $CAPATAZ_SCRATCH",
+        "true",
+    ] {
+        let finished = bench.run(sh(format!("{look} {spoil}"))).await;
+        assert_eq!(finished.outcome, Outcome::Succeeded);
+        assert_eq!(finished.output.as_deref(), Some(&b"700\n"[..]));
+    }
+    let rm = "rmdir $CAPATAZ_SCRATCH";
+    assert_eq!(bench.run(sh(rm)).await.outcome, Outcome::Succeeded);
+    assert_eq!(
+        bench.run(sh(look)).await.output.as_deref(),
+        Some(&b"700\n"[..])
+    );
+}
+
+#[tokio::test]
 async fn a_control_file_says_more_than_an_exit_code() {
     let mut bench = Bench::new();
     let finished = bench
