@@ -25,6 +25,10 @@ pub const ARGUMENTS: usize = 4_096;
 pub const ARGUMENT_BYTES: usize = 128 * 1024;
 /// Affinity keys of one task.
 pub const AFFINITY_KEYS: usize = 64;
+/// Groups that one worker may serve.
+pub const WORKER_GROUPS: usize = 1_000;
+/// Slots of a pod, and attempts that a worker runs or asks for at once.
+pub const SLOTS: u32 = 100_000;
 /// The least urgent priority.
 pub const PRIORITY_MIN: u32 = 1;
 /// The most urgent priority.

@@ -1,7 +1,11 @@
 //! The problem document.
 
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::Code;
 use crate::json::JsonError;
@@ -14,8 +18,17 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 const TYPE_PREFIX: &str = "urn:capataz:problem:";
 
 /// A refusal (RFC 9457). It changed nothing, unless its code says otherwise.
+///
+/// Boxed, because it travels as the error of nearly every call.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Problem(Box<Document>);
+
+/// The members of a problem document.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Problem {
+#[schema(as = Problem)]
+#[non_exhaustive]
+pub struct Document {
     /// `urn:capataz:problem:` and the code.
     pub r#type: String,
     /// The code in words.
@@ -50,7 +63,7 @@ pub struct Problem {
 impl Problem {
     /// A refusal with what was expected and what came, in one sentence.
     pub fn new(code: Code, detail: impl Into<String>) -> Problem {
-        Problem {
+        Problem(Box::new(Document {
             r#type: format!("{TYPE_PREFIX}{}", code.as_str()),
             title: code.title().to_owned(),
             status: code.status(),
@@ -62,42 +75,42 @@ impl Problem {
             hint: None,
             retry_after: None,
             task: None,
-        }
+        }))
     }
 
     /// Names the field to blame.
     pub fn field(mut self, field: impl Into<String>) -> Problem {
-        self.field = Some(field.into());
+        self.0.field = Some(field.into());
         self
     }
 
     /// Names what would have been accepted.
     pub fn limit(mut self, limit: impl ToString) -> Problem {
-        self.limit = Some(limit.to_string());
+        self.0.limit = Some(limit.to_string());
         self
     }
 
     /// Names what came instead.
     pub fn got(mut self, got: impl ToString) -> Problem {
-        self.got = Some(got.to_string());
+        self.0.got = Some(got.to_string());
         self
     }
 
     /// Says what to do about it.
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     /// Says when a further try makes sense, in seconds.
     pub fn retry_after(mut self, secs: u64) -> Problem {
-        self.retry_after = Some(secs);
+        self.0.retry_after = Some(secs);
         self
     }
 
     /// Names the task that stands in the way.
     pub fn task(mut self, id: impl ToString) -> Problem {
-        self.task = Some(id.to_string());
+        self.0.task = Some(id.to_string());
         self
     }
 
@@ -111,21 +124,63 @@ impl Problem {
         self.kind().is_some_and(Code::is_transient)
     }
 
+    /// Its members.
+    pub fn into_document(self) -> Document {
+        *self.0
+    }
+
     /// The document as JSON.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("texts and numbers are always JSON")
     }
 }
 
+impl Deref for Problem {
+    type Target = Document;
+
+    fn deref(&self) -> &Document {
+        &self.0
+    }
+}
+
+impl DerefMut for Problem {
+    fn deref_mut(&mut self) -> &mut Document {
+        &mut self.0
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        Document::schema()
+    }
+}
+
+impl ToSchema for Problem {
+    fn name() -> std::borrow::Cow<'static, str> {
+        Document::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Document::schemas(schemas);
+    }
+}
+
 impl From<SpecError> for Problem {
     fn from(error: SpecError) -> Problem {
-        Problem {
-            field: error.place(),
-            limit: error.flaw.limit(),
-            got: error.flaw.got(),
-            hint: error.flaw.hint(),
-            ..Problem::new(error.flaw.code(), error.to_string())
-        }
+        let mut problem = Problem::new(error.flaw.code(), error.to_string());
+        problem.field = error.place();
+        problem.limit = error.flaw.limit();
+        problem.got = error.flaw.got();
+        problem.hint = error.flaw.hint();
+        problem
     }
 }
 
@@ -150,5 +205,10 @@ mod tests {
         assert_eq!(json["status"], 400);
         assert!(json.get("retry_after").is_none());
         assert_eq!(serde_json::from_value::<Problem>(json).ok(), Some(problem));
+    }
+
+    #[test]
+    fn the_schema_is_named_problem() {
+        assert_eq!(Problem::name(), "Problem");
     }
 }

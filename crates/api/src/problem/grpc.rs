@@ -8,16 +8,17 @@ use crate::proto;
 
 impl From<Problem> for proto::Problem {
     fn from(problem: Problem) -> proto::Problem {
+        let document = problem.into_document();
         proto::Problem {
-            code: problem.code,
-            detail: problem.detail,
-            field: problem.field.unwrap_or_default(),
-            status: problem.status.into(),
-            limit: problem.limit,
-            got: problem.got,
-            hint: problem.hint,
-            retry_after_s: problem.retry_after,
-            task: problem.task,
+            code: document.code,
+            detail: document.detail,
+            field: document.field.unwrap_or_default(),
+            status: document.status.into(),
+            limit: document.limit,
+            got: document.got,
+            hint: document.hint,
+            retry_after_s: document.retry_after,
+            task: document.task,
         }
     }
 }
@@ -26,23 +27,20 @@ impl From<proto::Problem> for Problem {
     fn from(message: proto::Problem) -> Problem {
         let known = Code::from_wire(&message.code);
         let code = known.unwrap_or(Code::Internal);
-        let status = u16::try_from(message.status).unwrap_or(code.status());
         let mut problem = Problem::new(code, message.detail);
         if known.is_none() {
             problem.r#type = "about:blank".to_owned();
             problem.title = message.code.clone();
         }
-        Problem {
-            status,
-            code: message.code,
-            field: Some(message.field).filter(|field| !field.is_empty()),
-            limit: message.limit,
-            got: message.got,
-            hint: message.hint,
-            retry_after: message.retry_after_s,
-            task: message.task,
-            ..problem
-        }
+        problem.status = u16::try_from(message.status).unwrap_or(code.status());
+        problem.code = message.code;
+        problem.field = Some(message.field).filter(|field| !field.is_empty());
+        problem.limit = message.limit;
+        problem.got = message.got;
+        problem.hint = message.hint;
+        problem.retry_after = message.retry_after_s;
+        problem.task = message.task;
+        problem
     }
 }
 

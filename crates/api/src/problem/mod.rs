@@ -7,4 +7,4 @@ mod document;
 mod grpc;
 
 pub use code::Code;
-pub use document::{MEDIA_TYPE, Problem};
+pub use document::{Document, MEDIA_TYPE, Problem};

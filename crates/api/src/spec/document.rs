@@ -1,9 +1,10 @@
 //! A spec as JSON shows it, and as the OpenAPI document describes it. It is read by
-//! [`super::parse_task`], whose refusals say more than a derived reader's would.
+//! [`super::parse_task`], whose refusals say more than a derived reader's would; that one is for
+//! the answers of servers.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::proto;
@@ -12,13 +13,13 @@ use crate::span::Span;
 use crate::timestamp::Timestamp;
 
 /// A task to run. Only `group` is required.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, ToSchema)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct TaskSpec {
     /// The consumer group whose workers run it. 1 to 255 bytes, no control characters.
     #[schema(min_length = 1, max_length = 255)]
     pub group: String,
     /// Program and arguments, run without a shell by a worker that allows it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(min_items = 1, max_items = 4096)]
     pub argv: Vec<String>,
     /// A text is delivered as its UTF-8 bytes, any other value as compact JSON.
@@ -29,7 +30,7 @@ pub struct TaskSpec {
     #[schema(minimum = 1, maximum = 9)]
     pub priority: Option<u32>,
     /// Labels to find it and its like by: up to 32, each 1 to 255 bytes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 32)]
     pub tags: Vec<String>,
     /// Anything, kept with the task: up to 16 KiB of compact JSON.
@@ -63,7 +64,7 @@ pub struct TaskSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<Span>,
     /// Keys; workers that announce them are preferred.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 64)]
     pub affinity: Vec<String>,
     /// Makes it an array of so many elements.
@@ -74,16 +75,16 @@ pub struct TaskSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputMode>,
     /// Environment variables. Names beginning with `CAPATAZ_` are reserved.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
     /// Variables and the names of the secrets that the worker puts into them; a list of names is
     /// taken too, for variables named like their secrets.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env_secret: BTreeMap<String, String>,
 }
 
 /// An exponential pause. A duration alone sets `initial`.
-#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Backoff)]
 pub struct BackoffSpec {
     /// The pause after the first failure; default 1 second.
@@ -99,7 +100,7 @@ pub struct BackoffSpec {
 }
 
 /// What counts as a task's output.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputMode {
     /// The file that the variable `CAPATAZ_OUTPUT` names.

@@ -16,6 +16,7 @@ mod tests;
 pub use check::{check_batch, check_name, validate, validate_within};
 pub use document::{BackoffSpec, OutputMode, TaskSpec};
 pub use error::{Flaw, SpecError};
+pub(crate) use error::{nearest, shorten};
 pub use parse::{parse_lines, parse_task, parse_tasks};
 
 pub use crate::json::JsonError;
