@@ -5,9 +5,10 @@ mod support;
 
 use std::io::ErrorKind;
 
-use capataz_journal::Journal;
-use capataz_journal::conformance::{commit, record};
+use capataz_journal::conformance::{commit, read_all, record};
 use capataz_journal::disk::faulty::{FaultyDisk, Operation};
+
+use capataz_journal::{Journal, Position};
 
 use support::{Ledger, check, open, play, random_history, short_history};
 
@@ -130,6 +131,7 @@ fn every_failing_operation_then_kill_or_power_cut() {
 
 #[test]
 fn random_histories_with_random_crashes() {
+    let mut committed = 0;
     for seed in 0..300 {
         let disk = FaultyDisk::new(seed);
         let mut ledger = Ledger::default();
@@ -144,7 +146,12 @@ fn random_histories_with_random_crashes() {
                 disk.fail(operation, 1 + choices.below(30), ErrorKind::Other);
             }
             play(&disk, &steps, &mut ledger);
-            disk.crash(choices.below(u64::MAX));
+            if choices.below(3) == 0 {
+                disk.heal();
+                disk.kill();
+            } else {
+                disk.crash(choices.below(u64::MAX));
+            }
             let journal = match open(&disk) {
                 Ok(journal) => journal,
                 // A planned failure may strike the opening itself.
@@ -157,8 +164,12 @@ fn random_histories_with_random_crashes() {
             };
             check(&journal, &mut ledger);
         }
-        assert!(!ledger.committed.is_empty(), "seed {seed} proves nothing");
+        committed += ledger.committed.len();
     }
+    assert!(
+        committed > 20_000,
+        "only {committed} records: the crashes come too early"
+    );
 }
 
 #[test]
@@ -196,4 +207,20 @@ fn syncs_once_per_group() {
     commit(&mut journal, 1, &group);
     commit(&mut journal, 1, &group);
     assert_eq!(journal.syncs(), before + 2);
+}
+
+/// A group that is too large for an empty segment takes its place and its name; a trim once took
+/// the new file for the old one and removed it.
+#[test]
+fn trim_after_a_group_that_replaced_an_empty_segment() {
+    let disk = FaultyDisk::new(1);
+    let mut journal = open(&disk).expect("a new journal");
+    let group: Vec<_> = (0..5).map(|number| record(number, 1500)).collect();
+    commit(&mut journal, 1, &group);
+    commit(&mut journal, 1, &[record(5, 100)]);
+    journal.trim(Position::new(1), 1).expect("a trim");
+    drop(journal);
+    let journal = open(&disk).expect("the same journal");
+    assert_eq!((journal.first().get(), journal.tail().get()), (1, 6));
+    assert_eq!(read_all(&journal, Position::new(1), 4096).len(), 5);
 }

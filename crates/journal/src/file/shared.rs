@@ -77,8 +77,12 @@ impl Shared {
         self.grown.notify_all();
     }
 
+    /// Takes up a new last segment. It replaces an empty one that was too small for its first
+    /// group: both have the same position and the same name.
     pub(crate) fn begin_segment(&self, segment: Segment) {
-        self.lock().segments.push(segment);
+        let segments = &mut self.lock().segments;
+        segments.pop_if(|last| last.first == segment.first);
+        segments.push(segment);
     }
 
     /// Raises the trim point and gives up the segments that lie wholly below it.
