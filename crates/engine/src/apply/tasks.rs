@@ -194,7 +194,9 @@ impl State {
             extra.expired = true;
         }
         let group = task.group;
-        let is_closed = |unit: &Unit| !(expires && matches!(unit.phase, UnitPhase::Running));
+        // What an operator retried has a new round and no expiry in it.
+        let is_spared = |unit: &Unit| matches!(unit.phase, UnitPhase::Running) || unit.rounds > 0;
+        let is_closed = |unit: &Unit| !(expires && is_spared(unit));
         let live: Vec<u32> = task
             .array()
             .into_iter()
@@ -244,7 +246,7 @@ impl State {
         };
         let mut unit = Unit::new(UnitPhase::Queued(Reason::None));
         unit.attempts = *attempts;
-        unit.rounds = u16::try_from(*rounds).unwrap_or(u16::MAX);
+        unit.rounds = u16::try_from(*rounds).unwrap_or(u16::MAX).max(1);
         let id = key.task();
         if self.tasks.get(id).is_none() {
             let array = key.index().map(|_| Array::default());

@@ -31,7 +31,9 @@ impl State {
         let mut since = at;
         if let Some(before) = before {
             (since, last_used, leases) = (before.since, before.last_used, before.leases);
-            (draining, poll) = (before.draining, before.poll);
+            draining = before.draining;
+            let polls = before.hello.polling && hello.polling;
+            poll = before.poll.filter(|_| polls);
             if hello.affinity.is_empty() && hello.remember > 0 {
                 keys = before.keys;
             }

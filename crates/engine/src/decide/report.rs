@@ -182,10 +182,11 @@ fn next(state: &State, now: Timestamp, key: Key, attempt: Attempt, outcome: &Out
         return over(Phase::Failed, Reason::Error);
     };
     let policy = state.policies.get(task.policy);
-    let (failures, losses) = task
-        .unit(key.index())
-        .map_or((0, 0), |unit| (unit.failures, u32::from(unit.lost)));
-    let expired = task.expires_at().is_some_and(|at| at <= now);
+    let unit = task.unit(key.index());
+    let (failures, losses) = unit.map_or((0, 0), |unit| (unit.failures, u32::from(unit.lost)));
+    // Only the first round can expire: an operator who opens another wants it to run.
+    let expires = unit.is_some_and(|unit| unit.rounds == 0);
+    let expired = expires && task.expires_at().is_some_and(|at| at <= now);
     match *outcome {
         Outcome::Succeeded => over(Phase::Succeeded, Reason::None),
         // No attempt starts after the task's time is over, whatever the last one came to.

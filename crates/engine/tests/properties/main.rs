@@ -1,0 +1,11 @@
+//! What must hold whatever is asked of the engine: commands at random against a model, events at
+//! random against `apply`, and what affinity has to be worth.
+
+mod affinity;
+mod chance;
+mod garbage;
+mod model;
+mod orders;
+mod random;
+#[path = "../witness/mod.rs"]
+mod witness;
