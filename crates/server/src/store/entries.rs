@@ -5,6 +5,7 @@ use capataz_engine::{EntryKey, RestoreError, State, TaskId};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::batch::Batch;
+use super::checkpoint::VERIFIED_ENTRIES as STEP;
 use super::database::Fault;
 use super::meta::Meta;
 
@@ -49,6 +50,16 @@ pub enum LoadError {
     /// SQLite failed.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+impl LoadError {
+    /// Whether the file is not what was written to it.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            LoadError::Entry { .. } | LoadError::Seal { .. } | LoadError::Restore(_) => true,
+            LoadError::Fault(fault) => matches!(fault, Fault::Damaged(_)),
+        }
+    }
 }
 
 /// The bytes that an entry is found and sorted by: the order is that of [`EntryKey`].
@@ -217,19 +228,57 @@ pub(super) fn load(
     let mut sum = Sum::default();
     let below = "SELECT k, crc, v FROM entry WHERE k < ? ORDER BY k";
     let above = "SELECT k, crc, v FROM entry WHERE k >= ? ORDER BY k";
-    load_others(connection, below, &mut sum, state)?;
-    load_tasks(connection, &mut sum, state)?;
-    load_others(connection, above, &mut sum, state)?;
-    if (sum.entries, sum.seal) != (meta.entries, meta.seal) {
-        return Err(LoadError::Seal {
-            expected: meta.entries,
-            seal: meta.seal,
-            found: sum.entries,
-            found_seal: sum.seal,
-        });
-    }
+    let tasks = "SELECT id, crc, v FROM entry_task WHERE id >= ? ORDER BY id";
+    let mut restore = |key: EntryKey, value: &[u8]| Ok(state.restore_entry(key, value)?);
+    each_other(connection, below, &[TASK], &mut sum, &mut restore)?;
+    each_task(connection, tasks, 0, &mut sum, &mut restore)?;
+    each_other(connection, above, &[TASK], &mut sum, &mut restore)?;
+    sum.must_match(meta)?;
     state.finish_restore();
     Ok(())
+}
+
+/// Reads all entries without making a state of them.
+pub(super) fn check_seal(connection: &Connection, meta: &Meta) -> Result<(), LoadError> {
+    let mut sum = Sum::default();
+    let others = "SELECT k, crc, v FROM entry WHERE k >= ?";
+    let tasks = "SELECT id, crc, v FROM entry_task WHERE id >= ?";
+    each_other(connection, others, &[META], &mut sum, &mut |_, _| Ok(()))?;
+    each_task(connection, tasks, 0, &mut sum, &mut |_, _| Ok(()))?;
+    sum.must_match(meta)
+}
+
+/// Checks some entries that are not tasks, from `from` on, and moves it behind them; back to the
+/// beginning at the end.
+pub(super) fn check_others(connection: &Connection, from: &mut Vec<u8>) -> Result<(), LoadError> {
+    let sql = format!("SELECT k, crc, v FROM entry WHERE k > ? ORDER BY k LIMIT {STEP}");
+    let (mut sum, start) = (Sum::default(), std::mem::take(from));
+    each_other(connection, &sql, &start, &mut sum, &mut |key, _| {
+        *from = encode(&key);
+        Ok(())
+    })?;
+    if sum.entries < STEP as u64 {
+        from.clear();
+    }
+    Ok(())
+}
+
+/// The same for tasks; returns which.
+pub(super) fn check_tasks(connection: &Connection, from: &mut i64) -> Result<Vec<i64>, LoadError> {
+    let sql = format!("SELECT id, crc, v FROM entry_task WHERE id > ? ORDER BY id LIMIT {STEP}");
+    let (mut sum, mut checked) = (Sum::default(), Vec::new());
+    each_task(connection, &sql, *from, &mut sum, &mut |key, _| {
+        if let EntryKey::Task(id) = key {
+            checked.push(id.0 as i64);
+        }
+        Ok(())
+    })?;
+    *from = checked
+        .last()
+        .copied()
+        .filter(|_| checked.len() >= STEP)
+        .unwrap_or(0);
+    Ok(checked)
 }
 
 #[derive(Default)]
@@ -241,23 +290,42 @@ struct Sum {
 impl Sum {
     fn check(&mut self, key: &[u8], crc: i64, value: &[u8]) -> Result<(), LoadError> {
         if checksum(key, value) != crc {
-            let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
-            return Err(LoadError::Entry { key });
+            return Err(damaged(key));
         }
         self.entries += 1;
         self.seal = self.seal.wrapping_add(crc as u64);
         Ok(())
     }
+
+    fn must_match(&self, meta: &Meta) -> Result<(), LoadError> {
+        if (self.entries, self.seal) == (meta.entries, meta.seal) {
+            return Ok(());
+        }
+        Err(LoadError::Seal {
+            expected: meta.entries,
+            seal: meta.seal,
+            found: self.entries,
+            found_seal: self.seal,
+        })
+    }
 }
 
-fn load_others(
+fn damaged(key: &[u8]) -> LoadError {
+    let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    LoadError::Entry { key }
+}
+
+type Each<'f> = dyn FnMut(EntryKey, &[u8]) -> Result<(), LoadError> + 'f;
+
+fn each_other(
     connection: &Connection,
     sql: &str,
+    from: &[u8],
     sum: &mut Sum,
-    state: &mut State,
+    each: &mut Each<'_>,
 ) -> Result<(), LoadError> {
-    let mut statement = connection.prepare(sql).map_err(Fault::from)?;
-    let mut rows = statement.query([[TASK].as_slice()]).map_err(Fault::from)?;
+    let mut statement = connection.prepare_cached(sql).map_err(Fault::from)?;
+    let mut rows = statement.query([from]).map_err(Fault::from)?;
     while let Some(row) = rows.next().map_err(Fault::from)? {
         let read = || -> rusqlite::Result<(&[u8], i64, &[u8])> {
             Ok((
@@ -268,18 +336,20 @@ fn load_others(
         };
         let (key, crc, value) = read().map_err(Fault::from)?;
         sum.check(key, crc, value)?;
-        let entry = decode(key).ok_or_else(|| LoadError::Entry {
-            key: format!("{key:02x?}"),
-        })?;
-        state.restore_entry(entry, value)?;
+        each(decode(key).ok_or_else(|| damaged(key))?, value)?;
     }
     Ok(())
 }
 
-fn load_tasks(connection: &Connection, sum: &mut Sum, state: &mut State) -> Result<(), LoadError> {
-    let sql = "SELECT id, crc, v FROM entry_task ORDER BY id";
-    let mut statement = connection.prepare(sql).map_err(Fault::from)?;
-    let mut rows = statement.query([]).map_err(Fault::from)?;
+fn each_task(
+    connection: &Connection,
+    sql: &str,
+    from: i64,
+    sum: &mut Sum,
+    each: &mut Each<'_>,
+) -> Result<(), LoadError> {
+    let mut statement = connection.prepare_cached(sql).map_err(Fault::from)?;
+    let mut rows = statement.query([from]).map_err(Fault::from)?;
     while let Some(row) = rows.next().map_err(Fault::from)? {
         let read = || -> rusqlite::Result<(i64, i64, &[u8])> {
             Ok((row.get(0)?, row.get(1)?, row.get_ref(2)?.as_blob()?))
@@ -287,7 +357,7 @@ fn load_tasks(connection: &Connection, sum: &mut Sum, state: &mut State) -> Resu
         let (id, crc, value) = read().map_err(Fault::from)?;
         let key = EntryKey::Task(TaskId(id as u64));
         sum.check(&encode(&key), crc, value)?;
-        state.restore_entry(key, value)?;
+        each(key, value)?;
     }
     Ok(())
 }

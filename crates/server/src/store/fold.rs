@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use capataz_engine::{
-    Accepted, Attempt, Ended, Next, Outcome, Phase, Reason, Timestamp, Usage, WorkerId,
+    Accepted, Attempt, Ended, GroupId, Next, Outcome, Phase, Reason, Timestamp, Usage, WorkerId,
 };
 
 use super::labels::Labels;
@@ -135,6 +135,25 @@ impl Row {
         self.round = rounds.saturating_add(1);
         self.finished_at = None;
         self.note.clear();
+    }
+
+    /// A task that lives again after retention removed it.
+    pub(super) fn anew(group: GroupId, priority: u8, submitted_at: Timestamp) -> Row {
+        Row {
+            group,
+            phase: Phase::Queued,
+            reason: Reason::None,
+            priority,
+            round: 1,
+            submitted_at,
+            queued_at: None,
+            finished_at: None,
+            until: None,
+            last: Try::default(),
+            labels: Labels::default(),
+            note: String::new(),
+            array: None,
+        }
     }
 
     /// Follows a change of one element, in the row of its array.

@@ -3,7 +3,7 @@
 //! It keeps what the engine's state is made of (entries, for a restart), what the engine never
 //! looks at (payloads, outputs, tags), and what has been (tasks, attempts). A [`Projector`] applies
 //! batches of events to it, each transaction ending at a position; any number of [`Reader`]s look
-//! at the last one committed. Printed logs go to a file of their own ([`Logs`]): they are not
+//! at the last one committed. Printed logs go to a file of their own ([`LogStore`]): they are not
 //! journaled and must never stand in the way of the store's position.
 //!
 //! The store never decides anything: whatever is in it was an event, or is derived from events by
@@ -17,17 +17,24 @@ mod aside;
 mod attempts;
 mod batch;
 mod bodies;
+mod checkpoint;
+mod counts;
 mod cursor;
 mod database;
+mod disk;
+mod elements;
 mod entries;
 mod flush;
 mod fold;
 mod labels;
 mod list;
+mod live;
+mod logs;
 mod meta;
 mod open;
 mod project;
 mod reader;
+mod retain;
 mod row;
 mod row_sql;
 mod schema;
@@ -41,10 +48,14 @@ pub use aside::{SetAsideError, set_aside};
 pub use attempts::AttemptRecord;
 pub use batch::Batch;
 pub use bodies::BodyError;
+pub use checkpoint::VerifyError;
+pub use counts::StateCounts;
 pub use cursor::{Cursor, ParseCursorError};
 pub use database::Fault;
 pub use entries::LoadError;
 pub use list::{Page, TaskFilter};
+pub use live::{LiveKeys, Selector};
+pub use logs::{LogError, LogPiece, LogStore, Logs};
 pub use open::{OpenError, Opened, Options, PositionError, Store, check_position};
 pub use project::{ProjectError, Projector};
 pub use reader::{ReadError, Reader};

@@ -124,11 +124,26 @@ pub fn check_position(
     Ok(())
 }
 
-/// An open store. Nothing has been loaded from it yet.
-#[derive(Debug)]
+impl OpenError {
+    /// Whether the file is not what was written, so that a journal which reaches back to its first
+    /// record may make the store anew once this one was [set aside](super::set_aside).
+    pub fn is_damage(&self) -> bool {
+        match self {
+            OpenError::NoPosition { .. } => true,
+            OpenError::Fault { fault, .. } => matches!(fault, Fault::Damaged(_)),
+            OpenError::OtherJournal { .. }
+            | OpenError::Format { .. }
+            | OpenError::Foreign { .. } => false,
+        }
+    }
+}
+
+/// An open store: what it was when it was opened, and the way to its two sides. One
+/// [`Projector`] writes, any number of [`Reader`]s read.
+#[derive(Clone, Debug)]
 pub struct Store {
+    dir: PathBuf,
     path: PathBuf,
-    connection: Connection,
     meta: Meta,
     options: Options,
 }
@@ -143,9 +158,10 @@ impl Store {
             fault: error.into(),
         })?;
         let meta = identify(&path, &connection, journal)?;
+        let dir = dir.to_owned();
         let store = Store {
+            dir,
             path,
-            connection,
             meta,
             options,
         };
@@ -153,23 +169,35 @@ impl Store {
         Ok(Opened { store, position })
     }
 
-    /// Where the store stands.
-    pub fn position(&self) -> Position {
-        self.meta.position
-    }
-
-    /// Restores the engine's state as of [`Store::position`] into `state`, which must be new.
+    /// Restores the engine's state as of [`Opened::position`] into `state`, which must be new.
+    /// Nothing has been projected yet.
     pub fn load_entries(&self, state: &mut State) -> Result<(), LoadError> {
-        entries::load(&self.connection, &self.meta, state)
+        let connection = database::open_reader(&self.path).map_err(Fault::from)?;
+        entries::load(&connection, &self.meta, state)
     }
 
-    /// The two sides of the store: one writes, any number read.
-    pub fn split(self) -> (Projector, Reader) {
-        let reader = Reader::new(self.path.clone(), self.options.idle_readers);
-        (
-            Projector::new(self.path, self.connection, self.meta),
-            reader,
-        )
+    /// The writing side. A store has one at a time: of two, one fails with its next transaction.
+    pub fn projector(&self) -> Result<Projector, OpenError> {
+        let fault = |error: rusqlite::Error| OpenError::Fault {
+            path: self.path.clone(),
+            fault: error.into(),
+        };
+        let connection = database::open_writer(&self.path).map_err(fault)?;
+        let meta = Meta::read(&connection).map_err(fault)?;
+        let meta = meta.ok_or_else(|| OpenError::NoPosition {
+            path: self.path.clone(),
+        })?;
+        Ok(Projector::new(
+            self.dir.clone(),
+            self.path.clone(),
+            connection,
+            meta,
+        ))
+    }
+
+    /// The reading side.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.path.clone(), self.options.idle_readers)
     }
 }
 

@@ -1,14 +1,16 @@
 //! The projector: the one writer of a store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use capataz_journal::Position;
 use rusqlite::Connection;
 
 use super::batch::Batch;
+use super::checkpoint::{Rounds, VerifyError};
 use super::database::Fault;
 use super::entries;
 use super::meta::Meta;
+use super::retain::Retained;
 use super::tally::TagIds;
 use super::work::Work;
 
@@ -29,6 +31,24 @@ pub enum ProjectError {
         #[source]
         cause: Fault,
     },
+    /// The store was changed by somebody else, who must be stopped first: two processes share a
+    /// directory, or a second projector was made.
+    #[error("expected the store at position {expected}, found it at {found:?}")]
+    OtherWriter {
+        /// Where this projector left it.
+        expected: Position,
+        /// Where it is; `None` when its record of that is damaged.
+        found: Option<Position>,
+    },
+    /// What was written is not what is read back: the journal must not be trimmed.
+    #[error("the store at position {position} fails its verification: {cause}")]
+    Unverified {
+        /// Where the store stays.
+        position: Position,
+        /// What is wrong.
+        #[source]
+        cause: VerifyError,
+    },
     /// SQLite failed, or a row that is to be changed is damaged. Trying again will not help when
     /// it is damage.
     #[error("the store stays at position {position}: {cause}")]
@@ -44,23 +64,39 @@ pub enum ProjectError {
 /// Applies batches to the store, in the order of the journal.
 #[derive(Debug)]
 pub struct Projector {
+    dir: PathBuf,
     pub(super) path: PathBuf,
     pub(super) connection: Connection,
     pub(super) meta: Meta,
     pub(super) tags: TagIds,
     /// Batches that no transaction has taken in yet.
     pending: Vec<Batch>,
+    pub(super) rounds: Rounds,
+    pub(super) retained: Retained,
 }
 
 impl Projector {
-    pub(super) fn new(path: PathBuf, connection: Connection, meta: Meta) -> Projector {
+    pub(super) fn new(
+        dir: PathBuf,
+        path: PathBuf,
+        connection: Connection,
+        meta: Meta,
+    ) -> Projector {
         Projector {
+            dir,
             path,
             connection,
             meta,
             tags: TagIds::default(),
             pending: Vec::new(),
+            rounds: Rounds::default(),
+            retained: Retained::default(),
         }
+    }
+
+    /// The namespace's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Where the store stands: what a reader sees.
@@ -82,14 +118,27 @@ impl Projector {
     ) -> Result<Position, ProjectError> {
         self.pending.extend(batches);
         while let Some(count) = next_transaction(&self.pending) {
-            let meta = match self.transact(count) {
-                Ok(meta) => meta,
-                Err(error) => return Err(self.roll_back(error)),
-            };
-            self.meta = meta;
+            self.begin()?;
+            let meta = self.transact(count);
+            self.meta = meta.map_err(|error| self.roll_back(error))?;
             self.pending.drain(..count);
         }
         Ok(self.meta.position)
+    }
+
+    /// Begins a transaction on what this projector left.
+    pub(super) fn begin(&mut self) -> Result<(), ProjectError> {
+        let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
+        let found = begun.and_then(|()| Meta::read(&self.connection));
+        let found = found.map_err(|error| self.roll_back(error))?;
+        if found == Some(self.meta) {
+            return Ok(());
+        }
+        // Nothing was written that could be lost, and the error to report is known.
+        let _ = self.connection.execute_batch("ROLLBACK");
+        let expected = self.meta.position;
+        let found = found.map(|meta| meta.position);
+        Err(ProjectError::OtherWriter { expected, found })
     }
 
     fn transact(&mut self, count: usize) -> rusqlite::Result<Meta> {
@@ -98,7 +147,6 @@ impl Projector {
         let mut meta = self.meta;
         let mut work = Work::new(meta.next_task, meta.epoch);
         let events = || batches.iter().flat_map(|batch| batch.events.iter());
-        connection.execute_batch("BEGIN IMMEDIATE")?;
         work.load(connection, events())?;
         for event in events() {
             work.fold(event);
@@ -122,8 +170,12 @@ impl Projector {
         {
             cause = error;
         }
+        self.failure(cause)
+    }
+
+    pub(super) fn failure(&self, error: rusqlite::Error) -> ProjectError {
         let position = self.meta.position;
-        match Fault::from(cause) {
+        match Fault::from(error) {
             cause @ Fault::NoSpace(_) => ProjectError::NoSpace { position, cause },
             cause => ProjectError::Fault { position, cause },
         }

@@ -80,6 +80,7 @@ const TABLES: &str = concat!(
         result BLOB,
         PRIMARY KEY (key, attempt)
     ) WITHOUT ROWID;
+    CREATE TABLE doomed (first INTEGER PRIMARY KEY, last INTEGER NOT NULL);
     CREATE TABLE grp (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
     CREATE TABLE grp_count (
         grp INTEGER NOT NULL, state INTEGER NOT NULL, n INTEGER NOT NULL,

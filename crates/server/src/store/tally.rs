@@ -84,6 +84,22 @@ impl Tally {
         }
         Ok(())
     }
+
+    /// Forgets tags of this transaction that no task has any more.
+    pub(super) fn drop_empty_tags(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut left = connection.prepare_cached("SELECT 1 FROM task_tag WHERE tag = ? LIMIT 1")?;
+        for tag in self.tags.keys() {
+            if !left.exists([tag])? {
+                connection
+                    .prepare_cached("DELETE FROM tag_count WHERE tag = ?")?
+                    .execute([tag])?;
+                connection
+                    .prepare_cached("DELETE FROM tag WHERE id = ?")?
+                    .execute([tag])?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn add(deltas: &mut Deltas, was: &Counts, now: &Counts) {

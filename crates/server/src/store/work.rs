@@ -191,7 +191,17 @@ impl Work {
                 true => self.close_array(at, key.task(), *phase, *reason, note),
                 false => self.change(at, *key, |row| row.close(at, *phase, *reason, note)),
             },
-            Change::Revived { key, rounds, .. } => {
+            Change::Revived {
+                key,
+                group,
+                priority,
+                submitted_at,
+                rounds,
+                ..
+            } => {
+                if key.index().is_none() && !self.rows.contains_key(key) {
+                    self.add(*key, Row::anew(*group, *priority, *submitted_at));
+                }
                 self.change(at, *key, |row| row.revive(at, *rounds));
             }
             Change::GroupCreated { group, name } => self.groups.push((*group, name.clone())),

@@ -171,7 +171,8 @@ impl TestStore {
 
     fn open(dir: TempDir) -> TestStore {
         let opened = Store::open(dir.path(), JOURNAL, Options::default()).expect("a store");
-        let (projector, reader) = opened.store.split();
+        let projector = opened.store.projector().expect("a projector");
+        let reader = opened.store.reader();
         TestStore {
             dir,
             projector,
@@ -193,7 +194,6 @@ impl TestStore {
             .store
             .load_entries(&mut state)
             .expect("whole entries");
-        drop(opened.store);
         let position = opened.position;
         (TestStore::open(dir), position, state)
     }

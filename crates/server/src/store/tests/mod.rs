@@ -2,5 +2,3 @@
 
 mod driver;
 mod projecting;
-
-pub(super) use driver::{Driver, TestStore};

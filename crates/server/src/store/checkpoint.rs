@@ -1,0 +1,112 @@
+//! Making sure: the store is synced and read back before the journal may be trimmed below it.
+
+use capataz_engine::TaskId;
+use capataz_journal::Position;
+use rusqlite::Connection;
+
+use super::bodies::{self, BodyError};
+use super::database::{self, Fault};
+use super::entries::{self, LoadError};
+use super::meta::Meta;
+use super::project::{ProjectError, Projector};
+
+/// Entries of each of the two tables that one verification reads, with the bodies that belong to
+/// them: a few tens of milliseconds. A store with fewer is verified as a whole, its seal included;
+/// in a larger one each verification goes on where the last one ended.
+pub(super) const VERIFIED_ENTRIES: usize = 10_000;
+
+/// What was found wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The file stands elsewhere than it was put.
+    #[error("expected position {expected}, read {got:?}")]
+    Position {
+        /// Where it was put.
+        expected: Position,
+        /// What it says; `None` when that fails its checksum.
+        got: Option<Position>,
+    },
+    /// An entry, or the sum of all.
+    #[error(transparent)]
+    Entries(#[from] LoadError),
+    /// The body of a live task.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+}
+
+impl From<Fault> for VerifyError {
+    fn from(fault: Fault) -> VerifyError {
+        VerifyError::Entries(fault.into())
+    }
+}
+
+/// Where the next verification goes on.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    pub(super) task: i64,
+    pub(super) other: Vec<u8>,
+}
+
+impl Projector {
+    /// Syncs the store, moves its WAL into the file, and reads back where it stands and a bounded
+    /// part of what is in it. Returns the position below which the journal may be trimmed; `None`
+    /// while nothing has been projected.
+    ///
+    /// What is read back may come from the kernel's cache: this finds what was written wrongly or
+    /// damaged since, not a sector that goes bad later.
+    pub fn checkpoint(&mut self) -> Result<Option<Position>, ProjectError> {
+        self.sync()?;
+        self.verify()?;
+        let position = self.meta.position;
+        Ok((position > Position::ZERO).then_some(position))
+    }
+
+    fn sync(&mut self) -> Result<(), ProjectError> {
+        // With `full` a commit syncs the WAL, and with it every commit before. Unlike moving the
+        // WAL into the file, no reader can hold that up.
+        let full = self.connection.pragma_update(None, "synchronous", "full");
+        full.map_err(|error| self.roll_back(error))?;
+        self.begin()?;
+        let meta = self.meta;
+        let written = meta.write(&self.connection);
+        let done = written.and_then(|()| self.connection.execute_batch("COMMIT"));
+        done.map_err(|error| self.roll_back(error))?;
+        let rest = || {
+            self.connection
+                .pragma_update(None, "synchronous", "normal")?;
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        };
+        rest().map_err(|error| self.roll_back(error))
+    }
+
+    fn verify(&mut self) -> Result<(), ProjectError> {
+        let position = self.meta.position;
+        let verified = match database::open_reader(&self.path) {
+            Ok(connection) => verify(&connection, &self.meta, &mut self.rounds),
+            Err(error) => Err(Fault::from(error).into()),
+        };
+        verified.map_err(|cause| ProjectError::Unverified { position, cause })
+    }
+}
+
+fn verify(
+    connection: &Connection,
+    expected: &Meta,
+    rounds: &mut Rounds,
+) -> Result<(), VerifyError> {
+    let got = Meta::read(connection).map_err(Fault::from)?;
+    if got != Some(*expected) {
+        let (expected, got) = (expected.position, got.map(|meta| meta.position));
+        return Err(VerifyError::Position { expected, got });
+    }
+    if expected.entries <= VERIFIED_ENTRIES as u64 {
+        *rounds = Rounds::default();
+        entries::check_seal(connection, expected)?;
+    }
+    entries::check_others(connection, &mut rounds.other)?;
+    for task in entries::check_tasks(connection, &mut rounds.task)? {
+        bodies::body(connection, TaskId(task as u64))?;
+    }
+    Ok(())
+}
