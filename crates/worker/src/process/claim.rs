@@ -50,9 +50,7 @@ pub enum ClaimError {
         lock: String,
     },
     /// The folder is not this user's alone, so nothing in it can be trusted.
-    #[error(
-        "{folder} must belong to user {user} with mode 0700, but has owner {owner}, mode {mode:o}"
-    )]
+    #[error("{folder} must be a folder of user {user} alone, but has owner {owner}, mode {mode:o}")]
     NotPrivate {
         /// The folder in question.
         folder: String,
@@ -101,7 +99,8 @@ impl Claim {
             .mode(0o700)
             .create(&folder);
         make.map_err(|cause| failed(&folder, cause))?;
-        check_private(&folder)?;
+        check_ours(&folder, 0o077)?;
+        check_shared_parents(&folder)?;
         let path = folder.join("lock");
         let mut options = OpenOptions::new();
         let file = options
@@ -178,14 +177,15 @@ impl Claim {
     }
 }
 
-fn check_private(folder: &Path) -> Result<(), ClaimError> {
+/// Refuses a folder of somebody else, and one whose mode has any of the bits `closed`.
+fn check_ours(folder: &Path, closed: u32) -> Result<(), ClaimError> {
     let shown = || folder.display().to_string();
     let metadata = fs::symlink_metadata(folder).map_err(|cause| ClaimError::Io {
         path: shown(),
         cause,
     })?;
     let (user, owner, mode) = (geteuid().as_raw(), metadata.uid(), metadata.mode() & 0o7777);
-    if owner != user || mode & 0o077 != 0 || !metadata.is_dir() {
+    if owner != user || mode & closed != 0 || !metadata.is_dir() {
         return Err(ClaimError::NotPrivate {
             folder: shown(),
             user,
@@ -194,6 +194,17 @@ fn check_private(folder: &Path) -> Result<(), ClaimError> {
         });
     }
     Ok(())
+}
+
+/// Where everybody may make folders, as in `/tmp`, somebody else may have made ours first, and could
+/// exchange what is in it at any time.
+fn check_shared_parents(folder: &Path) -> Result<(), ClaimError> {
+    let sticky = |folder: &Path| fs::metadata(folder).is_ok_and(|found| found.mode() & 0o1000 != 0);
+    let in_shared = |folder: &&Path| folder.parent().is_some_and(sticky);
+    folder
+        .ancestors()
+        .filter(in_shared)
+        .try_for_each(|folder| check_ours(folder, 0o022))
 }
 
 /// A worker's name as a folder's: other characters than the plain ones are written as `%XX`.

@@ -15,6 +15,9 @@ use crate::guard::GUARD_ARGUMENT;
 /// This program, even when its file was replaced by a newer build in the meantime.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
+/// Set for a guard, so that a program that forgot to become one notices before it starts another.
+const GUARD_VARIABLE: &str = "CAPATAZ_GUARD";
+
 /// How the guard is called in a list of processes.
 const SHOWN_AS: &str = "capataz";
 
@@ -35,6 +38,12 @@ pub enum LaunchError {
         /// What the system said.
         cause: io::Error,
     },
+    /// This process was started to be a guard itself, and became something else.
+    #[error(
+        "this program was started as a guard and did not become one: call \
+         capataz_worker::guard::run_if_guard() first thing in main"
+    )]
+    NotAGuard,
     /// The guard could not be written down, so a next incarnation could not end its processes.
     #[error("the guard could not be recorded in the state folder: {0}")]
     Record(io::Error),
@@ -49,6 +58,9 @@ pub(super) fn launch(
     worker: &str,
     claim: &Claim,
 ) -> Result<Launched, LaunchError> {
+    if std::env::var_os(GUARD_VARIABLE).is_some() {
+        return Err(LaunchError::NotAGuard);
+    }
     let (socket, theirs) = UnixStream::pair().map_err(LaunchError::Socket)?;
     socket.set_nonblocking(true).map_err(LaunchError::Socket)?;
     let program = program.map_or(Path::new(OWN_PROGRAM), PathBuf::as_path);
@@ -59,6 +71,7 @@ pub(super) fn launch(
         .arg(GUARD_ARGUMENT)
         .arg(worker)
         .env_clear()
+        .env(GUARD_VARIABLE, "1")
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::null());
     let mut child = command.spawn().map_err(|cause| LaunchError::Start {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::claim::Claim;
 use super::config::ProcessConfig;
-use super::launch::{LaunchError, Launched, launch};
+use super::launch::{Launched, launch};
 use super::reclaim::sweep;
 use super::verdict::{self, Printed};
 use crate::clock::Boottime;
@@ -89,40 +89,39 @@ impl Link {
     }
 
     /// Serves the executor until it is gone, and then until the guard is. A guard that was killed
-    /// is replaced, after all that it started is ended.
+    /// is replaced when the next attempt is to start, after all that it started is ended.
     pub(super) async fn run(mut self, first: Launched) {
-        let mut guard = Ok(first);
-        loop {
-            let over = match guard {
-                Ok(guard) => self.serve(guard).await,
-                Err(error) => self.refuse_next(&error).await,
+        let mut over = self.serve(first, None).await;
+        while over == Over::Guard {
+            let Some(order) = self.orders.recv().await else {
+                break;
             };
-            let why = match over {
-                Over::Executor => "the worker shut down while it ran",
-                Over::Guard => "the worker's guard died while it ran",
+            // The others are about attempts that ended with their guard.
+            let Order::Start { start, reports, .. } = &order else {
+                continue;
             };
-            self.end_all(why);
-            if over == Over::Executor {
-                // Left to the next incarnation when it fails: that clears it again.
-                let _ = self.claim.clear();
-                return;
+            let program = self.config.guard_program.as_ref();
+            match launch(program, &self.config.worker, &self.claim) {
+                Ok(guard) => over = self.serve(guard, Some(order)).await,
+                Err(error) => {
+                    let outcome = Outcome::failed(FailReason::CouldNotStart, error.to_string());
+                    reports.finished(start.attempt, Finished::bare(outcome));
+                }
             }
-            guard = launch(
-                self.config.guard_program.as_ref(),
-                &self.config.worker,
-                &self.claim,
-            );
         }
+        // Left to the next incarnation when it fails: that clears it again.
+        let _ = self.claim.clear();
     }
 
-    /// Talks with a guard until one of them is gone, and then waits until nothing of it is left.
-    async fn serve(&mut self, guard: Launched) -> Over {
+    /// Talks with a guard until one of them is gone, waits until nothing of it is left, and reports
+    /// the attempts that ended thereby.
+    async fn serve(&mut self, guard: Launched, order: Option<Order>) -> Over {
         let Launched { mut child, socket } = guard;
         self.outbox.clear();
         self.inbox.clear();
         self.guards += 1;
         let over = match UnixStream::from_std(socket) {
-            Ok(socket) => self.talk(socket).await,
+            Ok(socket) => self.talk(socket, order).await,
             Err(error) => {
                 tracing::error!(%error, "the guard's socket cannot be watched");
                 Over::Guard
@@ -143,6 +142,10 @@ impl Link {
             let _ = std::fs::remove_dir_all(scratch);
         });
         let _ = ended.await;
+        self.end_all(match over {
+            Over::Executor => "the worker shut down while it ran",
+            Over::Guard => "the worker's guard died while it ran",
+        });
         over
     }
 
@@ -150,7 +153,7 @@ impl Link {
         self.claim.scratch().join(self.guards.to_string())
     }
 
-    async fn talk(&mut self, mut socket: UnixStream) -> Over {
+    async fn talk(&mut self, mut socket: UnixStream, order: Option<Order>) -> Over {
         let setup = Setup {
             nonce: self.claim.nonce(),
             scratch: self.scratch().to_string_lossy().into_owned(),
@@ -160,6 +163,9 @@ impl Link {
         if let Err(error) = self.say(&ToGuard::Setup(setup)) {
             tracing::error!(%error, "the guard cannot be set up");
             return Over::Guard;
+        }
+        if let Some(order) = order {
+            self.obey(order);
         }
         let (mut reader, mut writer) = socket.split();
         loop {
@@ -271,19 +277,6 @@ impl Link {
         for (id, under_way) in self.under_way.drain() {
             let outcome = Outcome::failed(FailReason::Killed, why);
             under_way.reports.finished(id, Finished::bare(outcome));
-        }
-    }
-
-    /// Without a guard: refuses the next start, if that is what comes next.
-    async fn refuse_next(&mut self, error: &LaunchError) -> Over {
-        match self.orders.recv().await {
-            None => Over::Executor,
-            Some(Order::Start { start, reports, .. }) => {
-                let outcome = Outcome::failed(FailReason::CouldNotStart, error.to_string());
-                reports.finished(start.attempt, Finished::bare(outcome));
-                Over::Guard
-            }
-            Some(Order::Extend { .. } | Order::Stop { .. }) => Over::Guard,
         }
     }
 }

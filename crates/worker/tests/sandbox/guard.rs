@@ -192,6 +192,7 @@ async fn a_killed_guard_is_replaced_after_its_leftovers_are() {
     let (_, finished) = bench.finished().await;
     assert_eq!(failure(&finished), (FailReason::Killed, None, None, false));
     assert!(!lives(pid));
+    bench.executor.stop(AttemptId(1), Stop::LeaseLost);
     assert_eq!(
         bench.run(command(&["true"])).await.outcome,
         Outcome::Succeeded
@@ -284,6 +285,33 @@ fn a_second_worker_of_the_name_is_refused() {
         said.starts_with("refused: a worker named \"w\" runs on this host already"),
         "{said}"
     );
+}
+
+/// Or it would start itself for ever.
+#[test]
+fn a_program_that_did_not_become_a_guard_starts_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let hold = ["hold", dir.path().to_str().unwrap(), "w", "1000", "true"];
+    let output = Command::new(FIXTURE)
+        .args(hold)
+        .env("CAPATAZ_GUARD", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.starts_with("no guard: this program was started as a guard"),
+        "{said}"
+    );
+}
+
+/// And an idle worker does not start one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_guard_that_dies_at_once_fails_one_attempt_each() {
+    let mut bench = Bench::with(|config| config.guard_program = Some("/bin/false".into()));
+    for _ in 0..3 {
+        let finished = bench.run(command(&["true"])).await;
+        assert_eq!(failure(&finished), (FailReason::Killed, None, None, false));
+    }
 }
 
 /// The worst case: worker and guard killed at once, with a daemon that emptied its environment.
