@@ -5,6 +5,8 @@
 //! runs a child under the worker's [`guard`], a small process that kills what the worker does not
 //! keep alive.
 //!
+//! A [`session`] gets the leases from a master, hands them to an executor, and reports back.
+//!
 //! Nothing in the executors knows of masters, streams or retries: they are told what to start, how
 //! long its lease lasts and when to stop, and they say how it ended.
 
@@ -15,6 +17,7 @@ pub mod inline;
 mod logs;
 mod outcome;
 pub mod process;
+pub mod session;
 
 pub use clock::Boottime;
 pub use executor::{Assignment, AttemptId, Executor, OutputMode, Report, Reports, Stop};

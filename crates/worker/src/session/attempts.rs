@@ -65,8 +65,9 @@ impl Attempts {
         self.running
     }
 
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+    /// Attempts that wait or run.
+    pub(super) fn unfinished(&self) -> usize {
+        self.running + self.waiting.len()
     }
 
     /// Ends that were sent and are not acknowledged.
@@ -79,25 +80,34 @@ impl Attempts {
         self.entries.len() == self.waiting.len()
     }
 
-    /// Takes what the master sent; false when it is here already: a master that does not know that
-    /// it was received sends it again.
-    pub(super) fn insert(&mut self, token: proto::Token, spec: Bytes) -> bool {
-        if self.ids.contains_key(&key(token)) {
-            return false;
-        }
+    /// Whether an attempt is here, in whatever state.
+    pub(super) fn knows(&self, token: proto::Token) -> bool {
+        self.ids.contains_key(&key(token))
+    }
+
+    /// Takes an attempt that is not here.
+    pub(super) fn insert(&mut self, token: proto::Token, spec: Bytes) {
         self.last += 1;
         let id = AttemptId(self.last);
         self.ids.insert(key(token), id);
-        self.entries.insert(id, Entry { token, state: State::Waiting(spec) });
+        self.entries.insert(
+            id,
+            Entry {
+                token,
+                state: State::Waiting(spec),
+            },
+        );
         self.waiting.push_back(id);
-        true
     }
 
     /// Makes the one that waits longest a running one.
     pub(super) fn run_next(&mut self, now: Boottime) -> Option<(AttemptId, proto::Token, Bytes)> {
         let id = self.waiting.pop_front()?;
         let entry = self.entries.get_mut(&id)?;
-        let running = State::Running { since: now, told: false };
+        let running = State::Running {
+            since: now,
+            told: false,
+        };
         let State::Waiting(spec) = std::mem::replace(&mut entry.state, running) else {
             return None;
         };
@@ -108,7 +118,10 @@ impl Attempts {
     /// Forgets all that have not started.
     pub(super) fn take_waiting(&mut self) -> Vec<proto::Token> {
         let waiting = std::mem::take(&mut self.waiting);
-        waiting.into_iter().filter_map(|id| self.remove(id)).collect()
+        waiting
+            .into_iter()
+            .filter_map(|id| self.remove(id))
+            .collect()
     }
 
     fn remove(&mut self, id: AttemptId) -> Option<proto::Token> {
@@ -135,12 +148,22 @@ impl Attempts {
     }
 
     pub(super) fn is_running(&self, id: AttemptId) -> bool {
-        matches!(self.entries.get(&id), Some(Entry { state: State::Running { .. }, .. }))
+        matches!(
+            self.entries.get(&id),
+            Some(Entry {
+                state: State::Running { .. },
+                ..
+            })
+        )
     }
 
     pub(super) fn running_ids(&self) -> Vec<AttemptId> {
         let running = |entry: &Entry| matches!(entry.state, State::Running { .. });
-        self.entries.iter().filter(|(_, entry)| running(entry)).map(|(id, _)| *id).collect()
+        self.entries
+            .iter()
+            .filter(|(_, entry)| running(entry))
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// Keeps the end of a running attempt.
@@ -149,19 +172,28 @@ impl Attempts {
         id: AttemptId,
         ended: impl FnOnce(proto::Token) -> proto::Ended,
     ) -> bool {
-        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return false;
+        };
         if !matches!(entry.state, State::Running { .. }) {
             return false;
         }
         self.running -= 1;
-        entry.state = State::Done { ended: ended(entry.token), sent: false };
+        entry.state = State::Done {
+            ended: ended(entry.token),
+            sent: false,
+        };
         true
     }
 
     /// The master says that an attempt is to stop.
     pub(super) fn stop(&mut self, token: proto::Token) -> Stopping {
-        let Some(&id) = self.ids.get(&key(token)) else { return Stopping::Unknown };
-        let Some(entry) = self.entries.get_mut(&id) else { return Stopping::Unknown };
+        let Some(&id) = self.ids.get(&key(token)) else {
+            return Stopping::Unknown;
+        };
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return Stopping::Unknown;
+        };
         match entry.state {
             State::Running { .. } => return Stopping::Running(id),
             State::Done { .. } => {}
@@ -177,7 +209,11 @@ impl Attempts {
     /// Makes an end that the master does not want any more one that says only that it is over: a
     /// pod may hold a slot until it hears that.
     pub(super) fn strip(&mut self, id: AttemptId) {
-        if let Some(Entry { token, state: State::Done { ended, .. } }) = self.entries.get_mut(&id) {
+        if let Some(Entry {
+            token,
+            state: State::Done { ended, .. },
+        }) = self.entries.get_mut(&id)
+        {
             *ended = wire::released(*token);
         }
     }
@@ -185,7 +221,9 @@ impl Attempts {
     /// The end of an attempt, to be sent now.
     pub(super) fn send_ended(&mut self, id: AttemptId) -> Option<proto::Ended> {
         let entry = self.entries.get_mut(&id)?;
-        let State::Done { ended, sent } = &mut entry.state else { return None };
+        let State::Done { ended, sent } = &mut entry.state else {
+            return None;
+        };
         if !std::mem::replace(sent, true) {
             self.unacknowledged += 1;
         }
@@ -194,8 +232,14 @@ impl Attempts {
 
     /// The master has the end of an attempt for good.
     pub(super) fn acknowledge(&mut self, token: proto::Token) {
-        let Some(&id) = self.ids.get(&key(token)) else { return };
-        if let Some(Entry { state: State::Done { sent, .. }, .. }) = self.entries.get(&id) {
+        let Some(&id) = self.ids.get(&key(token)) else {
+            return;
+        };
+        if let Some(Entry {
+            state: State::Done { sent, .. },
+            ..
+        }) = self.entries.get(&id)
+        {
             self.unacknowledged -= usize::from(*sent);
             self.remove(id);
         }

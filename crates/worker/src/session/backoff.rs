@@ -17,7 +17,10 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(seed: u64) -> Backoff {
-        Backoff { failures: 0, random: seed }
+        Backoff {
+            failures: 0,
+            random: seed,
+        }
     }
 
     /// The pause after one more failure.
@@ -54,7 +57,10 @@ mod tests {
         let late: Vec<Duration> = (0..200).map(|_| backoff.next()).collect();
         assert!(late.iter().all(|pause| *pause <= CAP));
         assert!(late.iter().any(|pause| *pause > CAP / 2));
-        assert!(late[20..].iter().any(|pause| *pause < CAP / 4), "full jitter");
+        assert!(
+            late[20..].iter().any(|pause| *pause < CAP / 4),
+            "full jitter"
+        );
         backoff.reset();
         assert!(backoff.next() <= BASE);
     }

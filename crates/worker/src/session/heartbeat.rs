@@ -51,7 +51,10 @@ impl Heartbeats {
     /// A heartbeat was answered; returns the new deadline. Those before it will not be.
     pub(super) fn answered(&mut self, sequence: u64) -> Option<Boottime> {
         let mut sent = None;
-        while let Some((_, at)) = self.unanswered.pop_front_if(|(number, _)| *number <= sequence) {
+        while let Some((_, at)) = self
+            .unanswered
+            .pop_front_if(|(number, _)| *number <= sequence)
+        {
             sent = Some(at);
         }
         self.deadline = self.deadline.max(sent? + self.ttl);
@@ -61,7 +64,10 @@ impl Heartbeats {
     /// From when on the connection counts as dead: half a lease without an answer leaves time to
     /// save the lease over a new one.
     pub(super) fn dead_at(&self) -> Boottime {
-        let patience = self.unanswered.front().map(|(_, sent)| *sent + self.ttl / 2);
+        let patience = self
+            .unanswered
+            .front()
+            .map(|(_, sent)| *sent + self.ttl / 2);
         patience.map_or(self.deadline, |at| at.min(self.deadline))
     }
 }
@@ -91,6 +97,9 @@ mod tests {
         let mut beats = Heartbeats::begin(Duration::from_secs(15), at(100));
         assert_eq!(beats.dead_at(), at(115));
         beats.send(at(105));
-        assert_eq!(beats.dead_at(), Boottime::from_boot(Duration::from_millis(112_500)));
+        assert_eq!(
+            beats.dead_at(),
+            Boottime::from_boot(Duration::from_millis(112_500))
+        );
     }
 }

@@ -57,7 +57,11 @@ impl LogQueue {
 
     pub(super) fn due_at(&self) -> Option<Boottime> {
         let since = self.since?;
-        Some(if self.bytes >= FRAME_BYTES { since } else { since + DELAY })
+        Some(if self.bytes >= FRAME_BYTES {
+            since
+        } else {
+            since + DELAY
+        })
     }
 
     pub(super) fn take(&mut self) -> proto::LogChunks {

@@ -18,6 +18,7 @@
 
 mod attempts;
 mod backoff;
+mod call;
 mod connect;
 mod handle;
 mod heartbeat;
@@ -31,10 +32,11 @@ mod run;
 mod secrets;
 mod wire;
 
-pub use connect::{Connect, GrpcConnect, Incoming, LinkError, ServerAddressError};
+pub use call::{Call, SessionError};
+pub use connect::{Connect, Connecting, GrpcConnect, Incoming, LinkError, ServerAddressError};
 pub use handle::{SessionHandle, Status};
 pub use incarnation::Incarnation;
-pub use logic::{Call, Logic, SessionError};
+pub use logic::Logic;
 pub use options::{
     CANCEL_GRACE, CONCURRENCY_MAX, SessionOptions, build_version, host_name, random_name,
 };

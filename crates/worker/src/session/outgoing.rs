@@ -46,7 +46,11 @@ impl Outgoing {
         self.since.get_or_insert(now);
     }
 
-    pub(super) fn released(&mut self, tokens: impl IntoIterator<Item = proto::Token>, now: Boottime) {
+    pub(super) fn released(
+        &mut self,
+        tokens: impl IntoIterator<Item = proto::Token>,
+        now: Boottime,
+    ) {
         self.released.extend(tokens);
         if !self.released.is_empty() {
             self.since.get_or_insert(now);
@@ -62,7 +66,11 @@ impl Outgoing {
     /// A new connection: reports are made anew from the attempts. Logs stay.
     pub(super) fn clear(&mut self) {
         let (logs, announce) = (std::mem::take(&mut self.logs), self.announce.take());
-        *self = Outgoing { logs, announce, ..Outgoing::default() };
+        *self = Outgoing {
+            logs,
+            announce,
+            ..Outgoing::default()
+        };
     }
 
     /// When the next frame is to be made.
@@ -90,7 +98,11 @@ impl Outgoing {
             return Some(Frame::Announce(proto::Announce { affinity }));
         }
         while self.reports_due_at(attempts).is_some_and(|due| due <= now) {
-            if self.ended.front().is_some_and(|(_, mark)| !self.logs.is_past(*mark)) {
+            if self
+                .ended
+                .front()
+                .is_some_and(|(_, mark)| !self.logs.is_past(*mark))
+            {
                 return Some(Frame::Logs(self.logs.take()));
             }
             let reports = self.reports(attempts, now);
@@ -105,15 +117,24 @@ impl Outgoing {
     fn reports(&mut self, attempts: &mut Attempts, now: Boottime) -> proto::Reports {
         let started = self.started.drain(..).map(|(token, since)| {
             let ago_us = now.remaining(since).as_micros() as u64;
-            proto::Started { token: Some(token), ago_us }
+            proto::Started {
+                token: Some(token),
+                ago_us,
+            }
         });
-        let mut reports = proto::Reports { started: started.collect(), ended: Vec::new() };
-        reports.ended.extend(self.released.drain(..).map(super::wire::released));
+        let mut reports = proto::Reports {
+            started: started.collect(),
+            ended: Vec::new(),
+        };
+        reports
+            .ended
+            .extend(self.released.drain(..).map(super::wire::released));
         let mut bytes = 0;
         while reports.ended.len() < FRAME_REPORTS
             && bytes < FRAME_BYTES
-            && let Some((id, _)) =
-                self.ended.pop_front_if(|(_, mark)| self.logs.is_past(*mark))
+            && let Some((id, _)) = self
+                .ended
+                .pop_front_if(|(_, mark)| self.logs.is_past(*mark))
         {
             // One that the master has acknowledged or does not want any more is not there.
             if let Some(ended) = attempts.send_ended(id) {

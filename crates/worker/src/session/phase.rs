@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::logic::SessionError;
+use super::call::SessionError;
 use crate::clock::Boottime;
 
 /// How long a worker that has nothing left to run tries to hand over its last results and to say
 /// goodbye. After that the master finds out by itself, when the lease has run out.
 const DELIVERY: Duration = Duration::from_secs(10);
+/// The same when it was told to stop now.
+const HURRIED_DELIVERY: Duration = Duration::from_secs(1);
 /// How long it waits for the master to hang up after it said goodbye.
 pub(super) const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -16,7 +18,9 @@ pub(super) enum Phase {
     Serving,
     Draining(Drain),
     /// Goodbye was said.
-    Gone { since: Boottime },
+    Gone {
+        since: Boottime,
+    },
     /// What runs is being stopped; then the session ends with this.
     Failing(SessionError),
     Over,
@@ -31,12 +35,19 @@ pub(super) struct Drain {
     pub(super) deadline: Option<Boottime>,
     /// When it became idle.
     pub(super) idle_since: Option<Boottime>,
+    /// Whether somebody waits impatiently for the end.
+    pub(super) hurry: bool,
 }
 
 impl Drain {
     /// When the session gives up to hand over what is left.
     pub(super) fn give_up_at(&self) -> Option<Boottime> {
-        self.idle_since.map(|since| since + DELIVERY)
+        let patience = if self.hurry {
+            HURRIED_DELIVERY
+        } else {
+            DELIVERY
+        };
+        self.idle_since.map(|since| since + patience)
     }
 
     /// A second order can only shorten what the first allowed.
@@ -66,9 +77,10 @@ impl Phase {
     /// The next moment at which time alone changes something.
     pub(super) fn wake_at(&self) -> Option<Boottime> {
         match self {
-            Phase::Draining(drain) => {
-                [drain.deadline, drain.give_up_at()].into_iter().flatten().min()
-            }
+            Phase::Draining(drain) => [drain.deadline, drain.give_up_at()]
+                .into_iter()
+                .flatten()
+                .min(),
             Phase::Gone { since } => Some(*since + GOODBYE),
             Phase::Serving | Phase::Failing(_) | Phase::Over => None,
         }

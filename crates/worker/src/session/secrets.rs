@@ -20,7 +20,9 @@ impl Secrets {
     /// Secrets found by a function from their names. It is called from the session's loop and
     /// must not block for long.
     pub fn new(find: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Secrets {
-        Secrets { find: Arc::new(find) }
+        Secrets {
+            find: Arc::new(find),
+        }
     }
 
     /// The secret `NAME` is the variable `PREFIXNAME` of the worker's own environment. The prefix
@@ -35,7 +37,9 @@ impl Secrets {
         let folder = folder.into();
         Secrets::new(move |name| {
             let plain = Path::new(name).file_name().is_some_and(|file| file == name);
-            let text = plain.then(|| std::fs::read_to_string(folder.join(name)))?.ok()?;
+            let text = plain
+                .then(|| std::fs::read_to_string(folder.join(name)))?
+                .ok()?;
             Some(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
         })
     }

@@ -42,11 +42,16 @@ pub(super) fn assignment(
     secrets: &Secrets,
 ) -> Result<Assignment, AssignmentError> {
     let spec = proto::TaskSpec::decode(spec)?;
-    let mut env: Vec<(String, String)> =
-        spec.env.into_iter().map(|variable| (variable.name, variable.value)).collect();
+    let mut env: Vec<(String, String)> = spec
+        .env
+        .into_iter()
+        .map(|variable| (variable.name, variable.value))
+        .collect();
     for variable in spec.env_secret {
         let Some(secret) = secrets.find(&variable.value) else {
-            return Err(AssignmentError::NoSecret { name: variable.value });
+            return Err(AssignmentError::NoSecret {
+                name: variable.value,
+            });
         };
         env.push((variable.name, secret));
     }
@@ -104,7 +109,13 @@ pub(super) fn ended(token: proto::Token, mut finished: Finished) -> proto::Ended
             ended.again_in_us = micros(after);
             proto::Outcome::Again
         }
-        Outcome::Failed { reason, message, exit_code, signal, fatal } => {
+        Outcome::Failed {
+            reason,
+            message,
+            exit_code,
+            signal,
+            fatal,
+        } => {
             ended.reason = reason_on_the_wire(reason, fatal).to_owned();
             ended.fatal = fatal;
             result.message = cut(message, limits::MESSAGE_BYTES);
@@ -130,7 +141,9 @@ pub(super) fn ended(token: proto::Token, mut finished: Finished) -> proto::Ended
 /// Executors refuse large outputs themselves; a result beyond the wire's limit would be refused
 /// by every master for ever, so it must not get into the outbox whoever made it.
 fn refuse_large_output(finished: &mut Finished) {
-    let Some(bytes) = finished.output.as_ref().map(Bytes::len) else { return };
+    let Some(bytes) = finished.output.as_ref().map(Bytes::len) else {
+        return;
+    };
     if bytes > limits::PAYLOAD_BYTES_MAX {
         finished.output = None;
         finished.outcome = Outcome::too_large(bytes as u64);
@@ -174,7 +187,11 @@ pub(super) fn log_chunk(token: proto::Token, chunk: LogChunk) -> proto::LogChunk
 mod tests {
     use super::*;
 
-    const TOKEN: proto::Token = proto::Token { task: 12, index: Some(3), attempt: 2 };
+    const TOKEN: proto::Token = proto::Token {
+        task: 12,
+        index: Some(3),
+        attempt: 2,
+    };
 
     fn result(ended: &proto::Ended) -> proto::AttemptResult {
         proto::AttemptResult::decode(ended.result.clone()).expect("a result")
@@ -197,13 +214,22 @@ mod tests {
         let spec = Bytes::from(spec.encode_to_vec());
         let secrets = Secrets::new(|name| (name == "db").then(|| "hunter2".to_owned()));
         let assignment_ = assignment(TOKEN, spec.clone(), &secrets).expect("it has the secret");
-        assert_eq!((assignment_.task.as_str(), assignment_.attempt), ("12.3", 2));
-        assert_eq!(assignment_.env[1], ("PASSWORD".to_owned(), "hunter2".to_owned()));
+        assert_eq!(
+            (assignment_.task.as_str(), assignment_.attempt),
+            ("12.3", 2)
+        );
+        assert_eq!(
+            assignment_.env[1],
+            ("PASSWORD".to_owned(), "hunter2".to_owned())
+        );
         assert_eq!(assignment_.timeout, Some(Duration::from_millis(1_500)));
 
         let refused = assignment(TOKEN, spec, &Secrets::none()).expect_err("no secrets");
         let ended = ended(TOKEN, refused.finished());
-        assert_eq!((ended.reason.as_str(), ended.fatal), ("could_not_start", false));
+        assert_eq!(
+            (ended.reason.as_str(), ended.fatal),
+            ("could_not_start", false)
+        );
         assert!(!result(&ended).message.contains("hunter2"));
     }
 
@@ -219,7 +245,10 @@ mod tests {
         let mut finished = Finished::bare(Outcome::Succeeded);
         finished.output = Some(vec![0; limits::PAYLOAD_BYTES_MAX + 1].into());
         let ended = ended(TOKEN, finished);
-        assert_eq!((ended.reason.as_str(), ended.fatal), ("output_too_large", true));
+        assert_eq!(
+            (ended.reason.as_str(), ended.fatal),
+            ("output_too_large", true)
+        );
         assert_eq!(result(&ended).output, None);
     }
 
