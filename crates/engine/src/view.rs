@@ -180,6 +180,13 @@ impl State {
         self.leases.get(&(key, attempt)).map(|lease| lease.worker)
     }
 
+    /// Whether an attempt holds a lease whose task is still undecided.
+    pub fn lease_is_current(&self, key: Key, attempt: Attempt) -> bool {
+        self.leases
+            .get(&(key, attempt))
+            .is_some_and(|lease| !lease.revoked)
+    }
+
     /// Every lease in force with its holder.
     pub fn lease_tokens(&self) -> impl Iterator<Item = (Key, Attempt, WorkerId)> + '_ {
         self.leases
