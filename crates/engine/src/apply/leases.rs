@@ -96,7 +96,7 @@ impl State {
         else {
             return;
         };
-        if level.affine == 0 {
+        if level.affine == 0 || level.head(&self.tasks) == Some(key) {
             return;
         }
         let passed: Vec<Key> = level
@@ -157,10 +157,7 @@ impl State {
             return;
         };
         if lease.stored {
-            self.dirty
-                .push(crate::state::Dirty::Removed(EntryKey::Lease(
-                    token.0, token.1,
-                )));
+            self.dirty.remove(EntryKey::Lease(token.0, token.1));
         }
         if let Some(at) = lease.times_out_at {
             self.timers.clear(at, Timer::Timeout(token.0, token.1));

@@ -3,7 +3,7 @@
 use crate::command::{Hello, PodSettings};
 use crate::id::{Attempt, GroupId, Key, PodId, WorkerId};
 use crate::limits;
-use crate::state::{Dirty, EntryKey, Pod, PollState, State, Timer, Worker};
+use crate::state::{EntryKey, Pod, PollState, State, Timer, Worker};
 use crate::time::Timestamp;
 
 impl State {
@@ -101,7 +101,7 @@ impl State {
         if self.worker_names.get(&worker.hello.name) == Some(&id) {
             self.worker_names.remove(&worker.hello.name);
         }
-        self.dirty.push(Dirty::Changed(EntryKey::Worker(id)));
+        self.touch(EntryKey::Worker(id));
         if let Some(pod) = self.pods.get_mut(&worker.pod) {
             pod.workers.remove(&id);
         }

@@ -14,6 +14,9 @@ use crate::id::{Attempt, GroupId, Key, PodId, TaskId, WorkerId};
 use crate::policy::Policy;
 use crate::time::Timestamp;
 
+/// Room for most entries of tasks and leases, so that writing one allocates once.
+const ENTRY_BYTES: usize = 64;
+
 /// The name of an entry. A restore needs entries in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum EntryKey {
@@ -33,15 +36,6 @@ pub enum EntryKey {
     Dedup(GroupId, u128),
     /// An answered call.
     Request(u128),
-}
-
-/// A change that the store has not been given.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Dirty {
-    /// Something of it changed; it may be gone.
-    Changed(EntryKey),
-    /// An entry that the store has was removed; it may be back.
-    Removed(EntryKey),
 }
 
 /// Entries that do not make a state.
@@ -114,27 +108,34 @@ impl State {
     /// Entries that changed since the last call, each once, with what they are now; `None` for
     /// one that is gone. The caller stores them as of the last applied event.
     pub fn take_dirty(&mut self) -> Vec<(EntryKey, Option<Vec<u8>>)> {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        dirty.sort_unstable();
-        dirty.dedup();
-        let mut entries = Vec::with_capacity(dirty.len());
-        for change in dirty {
-            match change {
-                Dirty::Changed(key) => match self.entry(key) {
-                    Some(value) => {
-                        self.mark_stored(key);
-                        entries.push((key, Some(value)));
-                    }
-                    // Tasks and leases that came and went unseen leave no trace; if the store
-                    // has them, `Removed` says so.
-                    None if matches!(key, EntryKey::Task(_) | EntryKey::Lease(..)) => {}
-                    None => entries.push((key, None)),
-                },
-                Dirty::Removed(key) if self.entry(key).is_none() => entries.push((key, None)),
-                Dirty::Removed(_) => {}
+        let mut entries = Vec::with_capacity(self.dirty.len());
+        for key in self.dirty.changed() {
+            match self.entry(key) {
+                Some(value) => {
+                    self.mark_stored(key);
+                    entries.push((key, Some(value)));
+                }
+                // Tasks and leases that came and went unseen leave no trace; if the store has
+                // them, they are among the removed.
+                None if matches!(key, EntryKey::Task(_) | EntryKey::Lease(..)) => {}
+                None => entries.push((key, None)),
+            }
+        }
+        for key in self.dirty.removed() {
+            if !self.has_entry(key) {
+                entries.push((key, None));
             }
         }
         entries
+    }
+
+    /// Whether a task or a lease is there; nothing else is ever named as removed.
+    fn has_entry(&self, key: EntryKey) -> bool {
+        match key {
+            EntryKey::Task(id) => self.tasks.get(id).is_some(),
+            EntryKey::Lease(key, attempt) => self.leases.contains_key(&(key, attempt)),
+            _ => self.entry(key).is_some(),
+        }
     }
 
     /// How many changes wait for [`State::take_dirty`], repetitions included.
@@ -460,7 +461,7 @@ fn worker_entry(worker: &Worker) -> WorkerEntry {
 }
 
 fn encode<T: Serialize>(value: &T) -> Option<Vec<u8>> {
-    postcard::to_stdvec(value).ok()
+    postcard::to_extend(value, Vec::with_capacity(ENTRY_BYTES)).ok()
 }
 
 fn decode<T: DeserializeOwned>(key: EntryKey, value: &[u8]) -> Result<T, RestoreError> {

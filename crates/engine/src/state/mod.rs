@@ -5,6 +5,7 @@
 //! `queue.rs` and `timers.rs` is rebuilt from them.
 
 mod dedup;
+mod dirty;
 mod entries;
 mod group;
 mod lease;
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use entries::{EntryKey, RestoreError};
 
 pub(crate) use dedup::{DedupEntry, DedupTable};
-pub(crate) use entries::Dirty;
+pub(crate) use dirty::Dirty;
 pub(crate) use group::Group;
 pub(crate) use lease::Lease;
 pub(crate) use pod::{Held, Pod};
@@ -110,8 +111,8 @@ pub struct State {
     pub(crate) requests: RequestTable,
     pub(crate) timers: Timers,
     pub(crate) ready: ReadyIndex,
-    /// Entries that changed since they were last handed to the store; may name one twice.
-    pub(crate) dirty: Vec<Dirty>,
+    /// Entries that changed since they were last handed to the store.
+    pub(crate) dirty: Dirty,
 }
 
 impl State {
@@ -188,6 +189,6 @@ impl State {
     }
 
     pub(crate) fn touch(&mut self, entry: EntryKey) {
-        self.dirty.push(Dirty::Changed(entry));
+        self.dirty.change(entry);
     }
 }

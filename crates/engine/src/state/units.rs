@@ -1,6 +1,6 @@
 //! Moving units in and out of their group's queues and counters.
 
-use super::{Dirty, EntryKey, State, Task, Timer, Unit, UnitPhase};
+use super::{EntryKey, State, Task, Timer, Unit, UnitPhase};
 use crate::id::{GroupId, Key, TaskId};
 use crate::reason::{Phase, Reason};
 use crate::time::Timestamp;
@@ -185,7 +185,7 @@ impl State {
         if task.unit(key.index()).is_none() {
             return;
         }
-        self.dirty.push(Dirty::Changed(EntryKey::Task(id)));
+        self.dirty.change(EntryKey::Task(id));
         if let Some(group) = self.groups.get_mut(task.group.0 as usize) {
             group.count_end(phase, 1);
         }
@@ -216,7 +216,7 @@ impl State {
             self.touch(EntryKey::Dedup(task.group, dedup));
         }
         if task.stored {
-            self.dirty.push(Dirty::Removed(EntryKey::Task(id)));
+            self.dirty.remove(EntryKey::Task(id));
         }
         if let Some(group) = self.groups.get_mut(task.group.0 as usize) {
             group.level_mut(task.priority).settle(&self.tasks);

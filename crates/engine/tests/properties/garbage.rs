@@ -17,7 +17,7 @@ const BEGIN: Timestamp = Timestamp(1_700_000_000_000_000);
 fn sensible(seed: u64) -> Vec<Event> {
     let mut orders = Orders {
         chance: Chance::new(seed),
-        affinity: seed % 2 == 0,
+        affinity: seed.is_multiple_of(2),
         epoch: 0,
     };
     let (mut model, mut witness, mut now) = (Model::default(), Witness::default(), BEGIN);
@@ -61,13 +61,16 @@ fn ask_everything(state: &mut State, chance: &mut Chance, model: &Model) {
         decision.events.iter().for_each(|event| apply(state, event));
     }
     outstanding(state);
-    (state.group_views(), state.pod_views(), state.worker_views());
+    state.group_views();
+    state.pod_views();
+    state.worker_views();
     for key in [
         TaskId(chance.below(80)).key(),
         TaskId(3).element(1),
         Key::from_raw(u64::MAX),
     ] {
-        (state.explain(key), state.task_view(key));
+        state.explain(key);
+        state.task_view(key);
     }
 }
 

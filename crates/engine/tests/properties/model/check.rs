@@ -52,7 +52,8 @@ impl Model {
             let workers = self.workers.values().filter(|worker| worker.pod == *id);
             let mut names: Vec<&String> = workers.map(|worker| &worker.name).collect();
             let mut shown: Vec<&String> = view.workers.iter().collect();
-            (names.sort(), shown.sort());
+            names.sort();
+            shown.sort();
             assert_eq!(shown, names, "workers of {}", pod.name);
         }
     }
