@@ -20,6 +20,8 @@
 //! The engine never sees payloads, outputs, tags or logs as anything but opaque bytes that pass
 //! through an event, and it keeps none of them.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod apply;
 mod command;
 mod decide;
