@@ -51,11 +51,11 @@ impl Heartbeats {
     /// A heartbeat was answered; returns the new deadline. Those before it will not be.
     pub(super) fn answered(&mut self, sequence: u64) -> Option<Boottime> {
         let mut sent = None;
-        while let Some((_, at)) = self
-            .unanswered
-            .pop_front_if(|(number, _)| *number <= sequence)
+        while let Some((number, at)) = self.unanswered.front().copied()
+            && number <= sequence
         {
             sent = Some(at);
+            self.unanswered.pop_front();
         }
         self.deadline = self.deadline.max(sent? + self.ttl);
         Some(self.deadline)

@@ -132,10 +132,10 @@ impl Outgoing {
         let mut bytes = 0;
         while reports.ended.len() < FRAME_REPORTS
             && bytes < FRAME_BYTES
-            && let Some((id, _)) = self
-                .ended
-                .pop_front_if(|(_, mark)| self.logs.is_past(*mark))
+            && let Some((id, mark)) = self.ended.front().copied()
+            && self.logs.is_past(mark)
         {
+            self.ended.pop_front();
             // One that the master has acknowledged or does not want any more is not there.
             if let Some(ended) = attempts.send_ended(id) {
                 bytes += ended.result.len();

@@ -4,11 +4,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+type Find = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Where a worker finds the secrets that tasks ask for. Its operator decides; by default there
 /// are none.
 #[derive(Clone)]
 pub struct Secrets {
-    find: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    find: Arc<Find>,
 }
 
 impl Secrets {

@@ -161,7 +161,11 @@ fn reason_on_the_wire(reason: FailReason, fatal: bool) -> &'static str {
 
 /// The longest beginning of a text that fits and ends between two characters.
 fn cut(mut text: String, bytes: usize) -> String {
-    text.truncate(text.floor_char_boundary(bytes));
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
     text
 }
 

@@ -38,14 +38,15 @@ impl Stage {
     fn joined(concurrency: u32) -> Stage {
         let mut stage = Stage::new(concurrency);
         stage.pass(Duration::ZERO);
-        assert!(matches!(stage.calls(), Some(_)));
+        assert!(stage.hello().is_some());
         stage.hear(welcome(TTL, vec![]));
         stage
     }
 
-    /// Drops what was called and tells whether a hello was among it.
-    fn calls(&mut self) -> Option<proto::Hello> {
-        self.calls.drain(..).filter_map(hello_of).last()
+    /// Takes the first hello that was called for.
+    fn hello(&mut self) -> Option<proto::Hello> {
+        let at = self.calls.iter().position(is_connect)?;
+        hello_of(self.calls.remove(at))
     }
 
     fn collect(&mut self) {
@@ -106,14 +107,10 @@ impl Stage {
         while hello.is_none() {
             let due = self.logic.next_tick().expect("it wants to connect");
             self.pass(due.remaining(self.now));
-            hello = self
-                .calls
-                .iter()
-                .rposition(is_connect)
-                .map(|at| self.calls.remove(at));
+            hello = self.hello();
         }
         self.hear(welcome(TTL, stop));
-        hello.and_then(hello_of).expect("a hello")
+        hello.expect("a hello")
     }
 
     fn started(&mut self) -> Vec<AttemptId> {

@@ -28,7 +28,10 @@ impl Logic {
     }
 
     pub(super) fn tell_started(&mut self, now: Boottime) {
-        while let Some((_, id)) = self.starts.pop_front_if(|(due, _)| *due <= now) {
+        while let Some((due, id)) = self.starts.front().copied()
+            && due <= now
+        {
+            self.starts.pop_front();
             if let Link::Joined { .. } = self.link
                 && let Some((token, since)) = self.attempts.tell_started(id)
             {
