@@ -127,12 +127,16 @@ impl Driver {
     /// Leases what can be leased and returns it.
     pub(crate) fn dispatch(&mut self) -> Vec<(Key, Attempt)> {
         let before: Vec<_> = self.leases();
-        while self.state.can_dispatch() {
-            self.run(Command::Dispatch);
-        }
+        self.dispatch_all();
         let mut new = self.leases();
         new.retain(|lease| !before.contains(lease));
         new
+    }
+
+    pub(crate) fn dispatch_all(&mut self) {
+        while self.state.can_dispatch() {
+            self.run(Command::Dispatch);
+        }
     }
 
     pub(crate) fn leases(&self) -> Vec<(Key, Attempt)> {

@@ -1,0 +1,246 @@
+//! The only bridge between what goes over the wire and what the engine knows.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use capataz_api::proto;
+use capataz_engine::{
+    Backoff, NewTask, Outcome, Policy, Reason, Report, Request, Span, Submission, TaskId,
+    Timestamp, Usage,
+};
+use prost::Message;
+
+use crate::owner::Token;
+
+/// Something that does not make a command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConvertError {
+    /// A task of a submission is refused.
+    #[error(transparent)]
+    Spec(#[from] capataz_api::spec::SpecError),
+    /// The bytes are no message.
+    #[error("tasks[{index}] is not an encoded TaskSpec: {cause}")]
+    Undecodable {
+        /// Which task.
+        index: usize,
+        /// What the decoder says.
+        cause: prost::DecodeError,
+    },
+    /// A request id is not 16 bytes.
+    #[error("request_id must be 16 bytes, got {got}")]
+    RequestId {
+        /// How many came.
+        got: usize,
+    },
+}
+
+/// Makes a submission of encoded specs, which become the tasks' bodies as they are.
+///
+/// # Errors
+///
+/// The first task that is refused, with its index; then nothing is submitted.
+pub(crate) fn submission(
+    request_id: &[u8],
+    bodies: Vec<Bytes>,
+    now: Timestamp,
+) -> Result<Submission, ConvertError> {
+    let request = request(request_id, &bodies)?;
+    let mut builder = Builder {
+        now,
+        ..Builder::default()
+    };
+    builder.submission.request = request;
+    builder.submission.tasks.reserve(bodies.len());
+    for (index, body) in bodies.into_iter().enumerate() {
+        let spec = proto::TaskSpec::decode(body.clone())
+            .map_err(|cause| ConvertError::Undecodable { index, cause })?;
+        capataz_api::spec::validate(&spec).map_err(|error| error.at(index))?;
+        builder.add(spec, body);
+    }
+    Ok(builder.submission)
+}
+
+fn request(id: &[u8], bodies: &[Bytes]) -> Result<Option<Request>, ConvertError> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    let id: [u8; 16] = id
+        .try_into()
+        .map_err(|_| ConvertError::RequestId { got: id.len() })?;
+    let mut hasher = blake3::Hasher::new();
+    for body in bodies {
+        hasher.update(&(body.len() as u64).to_le_bytes());
+        hasher.update(body);
+    }
+    Ok(Some(Request {
+        id: u128::from_be_bytes(id),
+        content: first_half(&hasher.finalize()),
+    }))
+}
+
+/// 128 bits of a hash: enough that two different texts never share them.
+fn first_half(hash: &blake3::Hash) -> u128 {
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.as_bytes()[..16]);
+    u128::from_be_bytes(half)
+}
+
+/// The number under which the engine knows a text.
+pub(crate) fn hash(bytes: &[u8]) -> u128 {
+    first_half(&blake3::hash(bytes))
+}
+
+#[derive(Default)]
+struct Builder {
+    now: Timestamp,
+    submission: Submission,
+    groups: HashMap<String, u32>,
+    policies: HashMap<PolicyKey, u32>,
+    last: Option<(String, u32)>,
+}
+
+type PolicyKey = (u32, u32, Option<u64>, Option<(u64, u32, u64, u32)>);
+
+impl Builder {
+    fn add(&mut self, spec: proto::TaskSpec, body: Bytes) {
+        let policy = self.policy(&spec);
+        let dedup = spec
+            .dedup_key
+            .as_deref()
+            .map(|key| (hash(key.as_bytes()), hash(&body)));
+        let delay = spec.delay_us.map(|delay| self.now + Span(delay));
+        let affinity = spec
+            .affinity
+            .iter()
+            .map(|key| Submission::affinity_hash(key))
+            .collect();
+        let task = NewTask {
+            policy,
+            priority: spec
+                .priority
+                .map_or(capataz_engine::limits::PRIORITY_DEFAULT, |p| p as u8),
+            count: spec.count,
+            not_before: delay.or(spec.run_at_us.map(Timestamp)),
+            expires_at: spec.expires_in_us.map(|span| self.now + Span(span)),
+            dedup,
+            affinity,
+            group: self.group(spec.group),
+            body,
+        };
+        self.submission.tasks.push(task);
+    }
+
+    fn group(&mut self, name: String) -> u32 {
+        if let Some((last, number)) = &self.last
+            && *last == name
+        {
+            return *number;
+        }
+        let next = self.submission.groups.len() as u32;
+        let number = *self.groups.entry(name.clone()).or_insert(next);
+        if number == next {
+            self.submission.groups.push(name.clone());
+        }
+        self.last = Some((name, number));
+        number
+    }
+
+    fn policy(&mut self, spec: &proto::TaskSpec) -> u32 {
+        let backoff = spec
+            .backoff
+            .as_ref()
+            .map(|b| (b.initial_us, b.factor_percent, b.cap_us, b.jitter_percent));
+        let default = Policy::default();
+        let key = (
+            spec.max_attempts.unwrap_or(default.max_attempts),
+            spec.max_lost.unwrap_or(default.max_lost),
+            spec.timeout_us,
+            backoff,
+        );
+        let next = self.submission.policies.len() as u32;
+        let number = *self.policies.entry(key).or_insert(next);
+        if number == next {
+            self.submission.policies.push(policy_of(spec));
+        }
+        number
+    }
+}
+
+/// A spec's policy.
+pub(crate) fn policy_of(spec: &proto::TaskSpec) -> Policy {
+    let default = Policy::default();
+    let backoff = spec
+        .backoff
+        .as_ref()
+        .map_or(default.backoff, |backoff| Backoff {
+            initial: Span(backoff.initial_us),
+            factor_percent: backoff.factor_percent,
+            cap: Span(backoff.cap_us),
+            jitter_percent: backoff.jitter_percent.min(100) as u8,
+        });
+    Policy {
+        max_attempts: spec.max_attempts.unwrap_or(default.max_attempts),
+        max_lost: spec.max_lost.unwrap_or(default.max_lost),
+        backoff,
+        timeout: spec.timeout_us.map(Span),
+    }
+}
+
+/// An attempt as the engine names it.
+pub(crate) fn token(token: &proto::Token) -> Token {
+    // A number that is no id becomes one that no lease has.
+    let task = TaskId(token.task & ((1 << 37) - 1));
+    let index = token
+        .index
+        .filter(|index| *index < capataz_engine::MAX_ELEMENTS);
+    let key = index.map_or(task.key(), |index| task.element(index));
+    (key, token.attempt)
+}
+
+/// An attempt as the wire names it.
+pub(crate) fn wire_token((key, attempt): Token) -> proto::Token {
+    proto::Token {
+        task: key.task().0,
+        index: key.index(),
+        attempt,
+    }
+}
+
+/// What a worker says of an attempt that ended; `None` when it says nothing that is known.
+pub(crate) fn report(ended: proto::Ended) -> Option<Report> {
+    let outcome = match ended.outcome() {
+        proto::Outcome::Succeeded => Outcome::Succeeded,
+        proto::Outcome::Failed => failed(&ended.reason, ended.fatal),
+        proto::Outcome::Again => Outcome::Again {
+            after: Span(ended.again_in_us),
+        },
+        proto::Outcome::Released => Outcome::Released,
+        proto::Outcome::Unspecified => return None,
+    };
+    let (key, attempt) = token(ended.token.as_ref()?);
+    let usage = Usage {
+        wall: Span(ended.wall_us),
+        cpu: Span(ended.cpu_us),
+        peak_memory: ended.peak_memory,
+    };
+    Some(Report {
+        key,
+        attempt,
+        outcome,
+        output: ended.result,
+        usage,
+    })
+}
+
+/// A failure with the reason that a worker names; one that is not known counts as an error.
+pub(crate) fn failed(reason: &str, fatal: bool) -> Outcome {
+    let reason = match reason {
+        "timeout" => Reason::Timeout,
+        "output_too_large" => Reason::OutputTooLarge,
+        "could_not_start" => Reason::CouldNotStart,
+        "fatal" => Reason::Fatal,
+        _ => Reason::Error,
+    };
+    let fatal = fatal || matches!(reason, Reason::OutputTooLarge | Reason::Fatal);
+    Outcome::Failed { reason, fatal }
+}

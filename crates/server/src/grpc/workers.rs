@@ -1,0 +1,317 @@
+//! Workers' sessions: one stream per worker, batched both ways.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use capataz_api::proto::{self, master_frame, worker_frame};
+use capataz_engine::{Hello, Key, Span, Submission, TaskId, WorkerId};
+use futures_util::{Stream, StreamExt};
+use tokio::sync::mpsc;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::wire_problem;
+use crate::convert;
+use crate::namespace::Namespace;
+use crate::owner::{Input, LeasedTask, Session, SessionMessage, Token};
+
+/// How long a worker may take to say hello after it connected.
+const HELLO_PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of specs in one frame of work.
+const FRAME_BYTES: usize = 1 << 20;
+
+static SESSIONS: AtomicU64 = AtomicU64::new(1);
+
+/// Serves `capataz.v1.Workers`.
+pub(crate) struct WorkersService {
+    pub(crate) namespace: Namespace,
+    pub(crate) lease_ttl: Duration,
+}
+
+type Frames = Pin<Box<dyn Stream<Item = Result<proto::MasterFrame, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl proto::workers_server::Workers for WorkersService {
+    type SessionStream = Frames;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<proto::WorkerFrame>>,
+    ) -> Result<Response<Frames>, Status> {
+        let mut inbound = request.into_inner();
+        let hello = match tokio::time::timeout(HELLO_PATIENCE, inbound.next()).await {
+            Ok(Some(Ok(proto::WorkerFrame {
+                frame: Some(worker_frame::Frame::Hello(hello)),
+            }))) => parse_hello(hello)?,
+            _ => return Err(Status::invalid_argument("the first frame must be hello")),
+        };
+        let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
+        let (sender, messages) = mpsc::unbounded_channel();
+        let send = Box::new(move |message| {
+            // The connection may be gone; the owner hears of it by `Gone`.
+            let _ = sender.send(message);
+        });
+        self.namespace
+            .send(Input::Join(hello, Session { number, send }));
+        let (worker_sender, worker) = tokio::sync::oneshot::channel();
+        let reader = Reader {
+            namespace: self.namespace.clone(),
+            number,
+        };
+        tokio::spawn(reader.run(inbound, worker));
+        let writer = Writer {
+            namespace: self.namespace.clone(),
+            lease_ttl: self.lease_ttl,
+            worker: Some(worker_sender),
+        };
+        Ok(Response::new(writer.frames(messages)))
+    }
+}
+
+fn parse_hello(hello: proto::Hello) -> Result<Hello, Status> {
+    let incarnation: [u8; 16] = hello.incarnation[..]
+        .try_into()
+        .map_err(|_| Status::invalid_argument("hello.incarnation must be 16 bytes"))?;
+    let names = [
+        ("name", &hello.name),
+        ("host", &hello.host),
+        ("pod", &hello.pod),
+    ];
+    let groups = hello.groups.iter().map(|group| ("groups", group));
+    for (field, name) in names.into_iter().chain(groups) {
+        capataz_api::spec::check_name(field, name)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+    }
+    Ok(Hello {
+        name: hello.name,
+        incarnation: u128::from_be_bytes(incarnation),
+        host: hello.host,
+        build: hello
+            .build
+            .chars()
+            .take(capataz_api::limits::NAME_BYTES)
+            .collect(),
+        pod: hello.pod,
+        pod_slots: hello.pod_slots,
+        groups: hello.groups,
+        concurrency: hello.concurrency,
+        polling: false,
+        remember: hello.remember,
+        affinity: hello
+            .affinity
+            .iter()
+            .map(|key| Submission::affinity_hash(key))
+            .collect(),
+        running: hello.running.iter().map(convert::token).collect(),
+    })
+}
+
+/// Takes a worker's frames to the owner.
+struct Reader {
+    namespace: Namespace,
+    number: u64,
+}
+
+impl Reader {
+    async fn run(
+        self,
+        mut inbound: Streaming<proto::WorkerFrame>,
+        worker: tokio::sync::oneshot::Receiver<WorkerId>,
+    ) {
+        // Nothing a worker says before it was welcomed has a meaning.
+        let Ok(worker) = worker.await else { return };
+        let mut goodbye = false;
+        while let Some(Ok(frame)) = inbound.next().await {
+            let Some(frame) = frame.frame else { continue };
+            goodbye = matches!(frame, worker_frame::Frame::Goodbye(_));
+            if goodbye {
+                break;
+            }
+            self.take(worker, frame).await;
+        }
+        self.namespace.send(Input::Gone {
+            worker,
+            session: self.number,
+            goodbye,
+        });
+    }
+
+    async fn take(&self, worker: WorkerId, frame: worker_frame::Frame) {
+        match frame {
+            worker_frame::Frame::Heartbeat(heartbeat) => self.namespace.send(Input::Heartbeat {
+                worker,
+                session: self.number,
+                sequence: heartbeat.sequence,
+            }),
+            worker_frame::Frame::Reports(reports) => {
+                self.namespace.send(parse_reports(worker, reports));
+            }
+            worker_frame::Frame::Announce(announce) => {
+                let keys = announce
+                    .affinity
+                    .iter()
+                    .map(|key| Submission::affinity_hash(key));
+                let keys = keys.take(capataz_engine::limits::AFFINITY_KEYS).collect();
+                let announced = capataz_engine::Command::Announce { worker, keys };
+                self.namespace
+                    .send(Input::Command(announced, Box::new(|_| {})));
+            }
+            worker_frame::Frame::Logs(logs) => self.keep_logs(logs).await,
+            worker_frame::Frame::Hello(_) | worker_frame::Frame::Goodbye(_) => {}
+        }
+    }
+
+    async fn keep_logs(&self, logs: proto::LogChunks) {
+        let store = self.namespace.logs().clone();
+        let kept = tokio::task::spawn_blocking(move || {
+            let chunks: Vec<_> = logs
+                .chunks
+                .into_iter()
+                .filter_map(|chunk| {
+                    let (key, attempt) = convert::token(chunk.token.as_ref()?);
+                    let stream = chunk.stream();
+                    Some((key, attempt, stream, chunk.offset, chunk.data))
+                })
+                .collect();
+            store.append(&chunks)
+        });
+        match kept.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "logs could not be kept"),
+            Err(error) => tracing::error!(%error, "keeping logs panicked"),
+        }
+    }
+}
+
+fn parse_reports(worker: WorkerId, reports: proto::Reports) -> Input {
+    let started = reports
+        .started
+        .iter()
+        .filter_map(|s| Some((convert::token(s.token.as_ref()?), Span(s.ago_us))))
+        .collect();
+    let ended = reports
+        .ended
+        .into_iter()
+        .filter_map(convert::report)
+        .collect();
+    Input::Reports {
+        worker,
+        started,
+        ended,
+    }
+}
+
+/// Takes what the owner says to the worker.
+struct Writer {
+    namespace: Namespace,
+    lease_ttl: Duration,
+    worker: Option<tokio::sync::oneshot::Sender<WorkerId>>,
+}
+
+impl Writer {
+    fn frames(mut self, mut messages: mpsc::UnboundedReceiver<SessionMessage>) -> Frames {
+        Box::pin(async_stream::stream! {
+            while let Some(message) = messages.recv().await {
+                let last = matches!(message, SessionMessage::Refused(_));
+                for frame in self.frame(message).await {
+                    yield Ok(proto::MasterFrame { frame: Some(frame) });
+                }
+                if last {
+                    break;
+                }
+            }
+        })
+    }
+
+    async fn frame(&mut self, message: SessionMessage) -> Vec<master_frame::Frame> {
+        let frame = match message {
+            SessionMessage::Welcome { worker, stop } => self.welcome(worker, stop),
+            SessionMessage::Refused(error) => master_frame::Frame::Refused(wire_problem(&error)),
+            SessionMessage::Heartbeat(sequence) => {
+                master_frame::Frame::Heartbeat(proto::HeartbeatAck { sequence })
+            }
+            SessionMessage::Work(tasks) => return self.work(tasks).await,
+            SessionMessage::Acknowledged(tokens) => {
+                master_frame::Frame::Acknowledged(proto::Acknowledged {
+                    tokens: wire(tokens),
+                })
+            }
+            SessionMessage::Stop(tokens) => master_frame::Frame::Stop(proto::Stop {
+                tokens: wire(tokens),
+            }),
+            SessionMessage::Drain => master_frame::Frame::Drain(proto::Drain {}),
+        };
+        vec![frame]
+    }
+
+    fn welcome(&mut self, worker: WorkerId, stop: Vec<Token>) -> master_frame::Frame {
+        if let Some(sender) = self.worker.take() {
+            // Fails only when the connection is gone already.
+            let _ = sender.send(worker);
+        }
+        master_frame::Frame::Welcome(proto::Welcome {
+            session: u64::from(worker.0),
+            lease_ttl_us: self.lease_ttl.as_micros() as u64,
+            namespace: self.namespace.name().to_owned(),
+            stop: wire(stop),
+        })
+    }
+
+    async fn work(&self, tasks: Vec<LeasedTask>) -> Vec<master_frame::Frame> {
+        let mut frames = Vec::with_capacity(1);
+        let mut assignments = Vec::with_capacity(tasks.len());
+        let mut bytes = 0;
+        for (token, spec) in with_bodies(&self.namespace, tasks).await {
+            bytes += spec.len() + 32;
+            assignments.push(proto::Assignment {
+                token: Some(convert::wire_token(token)),
+                spec,
+            });
+            if bytes >= FRAME_BYTES {
+                bytes = 0;
+                let assignments = std::mem::take(&mut assignments);
+                frames.push(master_frame::Frame::Work(proto::Work { assignments }));
+            }
+        }
+        if !assignments.is_empty() {
+            frames.push(master_frame::Frame::Work(proto::Work { assignments }));
+        }
+        frames
+    }
+}
+
+fn wire(tokens: Vec<Token>) -> Vec<proto::Token> {
+    tokens.into_iter().map(convert::wire_token).collect()
+}
+
+/// The specs of leased tasks, those that are not at hand read from the store. One that cannot be
+/// read is left out: its lease runs out and it is tried again.
+pub(crate) async fn with_bodies(
+    namespace: &Namespace,
+    tasks: Vec<LeasedTask>,
+) -> Vec<(Token, Bytes)> {
+    let missing: Vec<TaskId> = tasks
+        .iter()
+        .filter(|t| t.body.is_none())
+        .map(|t| t.token.0.task())
+        .collect();
+    let mut read = std::collections::HashMap::new();
+    if !missing.is_empty() {
+        let store = namespace.store().clone();
+        match tokio::task::spawn_blocking(move || store.bodies(&missing)).await {
+            Ok(Ok(bodies)) => read.extend(bodies),
+            Ok(Err(error)) => tracing::error!(%error, "task specs could not be read"),
+            Err(error) => tracing::error!(%error, "reading task specs panicked"),
+        }
+    }
+    let mut ready = Vec::with_capacity(tasks.len());
+    for LeasedTask { token, body } in tasks {
+        let key: Key = token.0;
+        match body.or_else(|| read.get(&key.task()).cloned()) {
+            Some(body) => ready.push((token, body)),
+            None => tracing::error!(task = %key, "the spec of a leased task is missing"),
+        }
+    }
+    ready
+}

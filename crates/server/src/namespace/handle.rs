@@ -1,0 +1,203 @@
+//! The handle that everything else asks a namespace through.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use capataz_engine::{Command, Ids, State, Submission};
+use capataz_journal::Position;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use super::gauges::Gauges;
+use super::owner_thread::Message;
+use crate::feed::Feed;
+use crate::owner::{CallError, Called, Input, LeasedTask, PollCall, Token};
+use crate::store::Reader;
+
+/// Bytes of submissions that may be on their way at once: what is over waits for its turn.
+pub(super) const ADMITTED_BYTES: usize = 64 << 20;
+/// Submissions cost at least this much of it, so that their number is bounded too.
+const ADMITTED_LEAST: usize = 1 << 10;
+/// Lag of the store from which on submits are slowed.
+const SLOW_FROM: u64 = 64 << 20;
+/// How long a submit is held back for the store at the most.
+const SLOW_FOR: Duration = Duration::from_secs(2);
+
+/// One namespace. Cheap to clone.
+#[derive(Clone)]
+pub struct Namespace {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) name: String,
+    pub(super) sender: Sender<Message>,
+    pub(super) admission: Semaphore,
+    pub(super) projected: watch::Receiver<Position>,
+    pub(super) reader: Reader,
+    pub(super) feed: Feed,
+    pub(super) gauges: Arc<Gauges>,
+    pub(super) logs: crate::store::LogStore,
+}
+
+impl Namespace {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Its figures.
+    pub fn gauges(&self) -> &Gauges {
+        &self.inner.gauges
+    }
+
+    /// Reads the store. Blocks: call it where blocking is allowed.
+    pub fn store(&self) -> &Reader {
+        &self.inner.reader
+    }
+
+    /// Logs of attempts, which are not journaled.
+    pub fn logs(&self) -> &crate::store::LogStore {
+        &self.inner.logs
+    }
+
+    /// What happens, as it becomes durable.
+    pub fn feed(&self) -> &Feed {
+        &self.inner.feed
+    }
+
+    /// Carries out a command and waits until what it says is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`]; `UnknownOutcome` when the namespace stopped meanwhile.
+    pub async fn call(&self, command: Command) -> Result<Called, CallError> {
+        self.ask(|reply| Input::Command(command, reply)).await
+    }
+
+    /// Accepts tasks of about `bytes`. Waits while too much is on its way or the store lags.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespace::call`].
+    pub async fn submit(
+        &self,
+        submission: Submission,
+        bytes: usize,
+    ) -> Result<(Ids, Position), CallError> {
+        let cost = bytes.clamp(ADMITTED_LEAST, ADMITTED_BYTES) as u32;
+        let permit = self.inner.admission.acquire_many(cost).await;
+        let _permit = permit.map_err(|_| CallError::NotLeading)?;
+        if Gauges::get(&self.inner.gauges.lag_bytes) > SLOW_FROM {
+            self.wait_for_store().await;
+        }
+        let called = self.call(Command::Submit(submission)).await?;
+        match called.answer {
+            capataz_engine::Answer::Submitted(ids) => Ok((ids, called.position)),
+            _ => Err(CallError::UnknownOutcome),
+        }
+    }
+
+    async fn wait_for_store(&self) {
+        let mut projected = self.inner.projected.clone();
+        let caught_up = async {
+            while Gauges::get(&self.inner.gauges.lag_bytes) > SLOW_FROM
+                && projected.changed().await.is_ok()
+            {}
+        };
+        // Held back for so long, the call goes on: over its hard bound the owner refuses it.
+        let _ = tokio::time::timeout(SLOW_FOR, caught_up).await;
+    }
+
+    /// Reads the state, and returns once what was read is durable, with its position.
+    ///
+    /// # Errors
+    ///
+    /// `NotLeading` or `UnknownOutcome` when the namespace stops.
+    pub async fn query<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&State) -> T + Send + 'static,
+    ) -> Result<(T, Position), CallError> {
+        self.ask(|reply| {
+            Input::Query(Box::new(move |state, position| {
+                let value = read(state);
+                Box::new(move || reply(Ok((value, position))))
+            }))
+        })
+        .await
+    }
+
+    /// Leases tasks to a REST worker.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespace::call`], and `Superseded`.
+    pub async fn poll(
+        &self,
+        hello: capataz_engine::Hello,
+        poll: u128,
+        max: u32,
+        wait: Duration,
+    ) -> Result<Vec<LeasedTask>, CallError> {
+        self.ask(|reply| {
+            Input::Poll(PollCall {
+                hello,
+                poll,
+                max,
+                wait,
+                reply,
+            })
+        })
+        .await
+    }
+
+    /// Renews a REST worker's lease.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespace::call`].
+    pub async fn touch(&self, token: Token) -> Result<(), CallError> {
+        self.ask(|reply| Input::Touch(token, reply)).await
+    }
+
+    /// Waits until the store shows everything below `position`; false when the time is over.
+    pub async fn projected(&self, position: Position, patience: Duration) -> bool {
+        let mut projected = self.inner.projected.clone();
+        let reached = projected.wait_for(|reached| *reached >= position);
+        matches!(tokio::time::timeout(patience, reached).await, Ok(Ok(_)))
+    }
+
+    /// The store's position, as it changes.
+    pub fn watch_projected(&self) -> watch::Receiver<Position> {
+        self.inner.projected.clone()
+    }
+
+    /// Hands the owner something that nobody waits for.
+    pub(crate) fn send(&self, input: Input) {
+        // Fails only when the namespace has stopped: then nobody is left to act on it.
+        let _ = self.inner.sender.send(Message::Input(input));
+    }
+
+    /// Tells the owner to stop when everything on its way is durable.
+    pub(super) fn send_stop(&self) {
+        // Fails when it has stopped already.
+        let _ = self.inner.sender.send(Message::Stop);
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        input: impl FnOnce(crate::owner::Reply<T>) -> Input,
+    ) -> impl Future<Output = Result<T, CallError>> + Send {
+        let (sender, receiver) = oneshot::channel();
+        let reply = Box::new(move |result| {
+            // The caller may have given up.
+            let _ = sender.send(result);
+        });
+        let sent = self.inner.sender.send(Message::Input(input(reply)));
+        async move {
+            sent.map_err(|_| CallError::NotLeading)?;
+            receiver.await.unwrap_or(Err(CallError::UnknownOutcome))
+        }
+    }
+}

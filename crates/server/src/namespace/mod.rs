@@ -1,0 +1,19 @@
+//! A namespace at work: the owner with its threads, and the handle that everything else asks
+//! through.
+//!
+//! | thread | does | never |
+//! |---|---|---|
+//! | owner | takes turns | waits for a disk |
+//! | journal | appends, syncs, trims | knows what a task is |
+//! | store | projects batches into SQLite | decides anything |
+
+mod gauges;
+mod handle;
+mod journal_thread;
+mod open;
+mod owner_thread;
+mod store_thread;
+
+pub use gauges::Gauges;
+pub use handle::Namespace;
+pub use open::{NamespaceOptions, OpenError, RunningNamespace};

@@ -1,0 +1,164 @@
+//! The thread that projects batches into the store. One transaction takes all that has come in
+//! while the last one ran.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use capataz_journal::Position;
+use tokio::sync::watch;
+
+use super::gauges::Gauges;
+use super::journal_thread::JournalRequest;
+use super::open::Retention;
+use super::owner_thread::Message;
+use crate::clock::HostClock;
+use crate::owner::Input;
+use crate::store::{Batch, ProjectError, Projector};
+
+/// How long the thread sleeps when nothing comes.
+const IDLE: Duration = Duration::from_millis(500);
+/// How long it waits before it tries again on a full disk.
+const FULL_PAUSE: Duration = Duration::from_secs(1);
+/// Bytes of batches that one transaction takes: readers see progress, and memory is bounded.
+const TRANSACTION_BYTES: usize = 32 << 20;
+/// How often the store is synced, verified and the journal trimmed below it.
+const CHECKPOINT: Duration = Duration::from_secs(10);
+/// How often retention is looked at.
+const RETENTION: Duration = Duration::from_secs(60);
+
+pub(super) struct StoreThread {
+    pub(super) projector: Projector,
+    pub(super) batches: Receiver<Batch>,
+    pub(super) owner: Sender<Message>,
+    pub(super) journal: Sender<JournalRequest>,
+    pub(super) projected: watch::Sender<Position>,
+    pub(super) gauges: Arc<Gauges>,
+    pub(super) retention: Retention,
+    pub(super) clock: HostClock,
+    pub(super) checkpointed: Instant,
+    pub(super) retained: Instant,
+    pub(super) dirty: bool,
+}
+
+impl StoreThread {
+    /// Runs until no batch will come any more; a failure is told to the owner.
+    pub(super) fn run(mut self) {
+        if let Err(error) = self.serve() {
+            let reason = format!("the store failed: {error}");
+            // The owner may be gone already; then nobody is left to tell.
+            let _ = self.owner.send(Message::Fatal(reason));
+        }
+    }
+
+    fn serve(&mut self) -> Result<(), ProjectError> {
+        loop {
+            let mut batches = Vec::new();
+            let over = match self.batches.recv_timeout(IDLE) {
+                Ok(batch) => {
+                    self.fill(batch, &mut batches);
+                    false
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            self.project(batches)?;
+            self.checkpoint(over)?;
+            self.retain()?;
+            if over {
+                return Ok(());
+            }
+        }
+    }
+
+    fn fill(&mut self, first: Batch, batches: &mut Vec<Batch>) {
+        let mut bytes = first.bytes;
+        batches.push(first);
+        while bytes < TRANSACTION_BYTES {
+            let Ok(batch) = self.batches.try_recv() else {
+                break;
+            };
+            bytes += batch.bytes;
+            batches.push(batch);
+        }
+    }
+
+    /// Projects batches, trying again for as long as the disk is full.
+    fn project(&mut self, batches: Vec<Batch>) -> Result<(), ProjectError> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let oldest = batches.iter().find_map(|batch| batch.events.first());
+        Gauges::set(
+            &self.gauges.oldest_unprojected,
+            oldest.map_or(0, |event| event.at.0),
+        );
+        let mut result = self.projector.project(batches);
+        while let Err(ProjectError::NoSpace { .. }) = result {
+            self.set_full(true);
+            std::thread::sleep(FULL_PAUSE);
+            result = self.projector.project(Vec::new());
+        }
+        let position = result?;
+        self.dirty = true;
+        Gauges::set(&self.gauges.oldest_unprojected, 0);
+        Gauges::set(&self.gauges.store_position, position.get());
+        self.projected.send_replace(position);
+        let _ = self.owner.send(Message::Input(Input::Projected(position)));
+        Ok(())
+    }
+
+    /// Syncs and verifies the store now and then, and lets the journal go below it.
+    fn checkpoint(&mut self, now: bool) -> Result<(), ProjectError> {
+        if !self.dirty || !(now || self.checkpointed.elapsed() >= CHECKPOINT) {
+            return Ok(());
+        }
+        self.checkpointed = Instant::now();
+        self.dirty = false;
+        if let Some(trimmable) = self.projector.checkpoint()? {
+            // Fails only while the namespace stops.
+            let _ = self.journal.send(JournalRequest::Trim(trimmable));
+        }
+        self.check_quota()
+    }
+
+    fn retain(&mut self) -> Result<(), ProjectError> {
+        if self.retained.elapsed() < RETENTION {
+            return Ok(());
+        }
+        let Retention {
+            max_age,
+            max_finished,
+            ..
+        } = self.retention;
+        let now = self.clock.now().wall;
+        // One bounded step at a time: batches that come meanwhile do not wait for all of it.
+        let done = self.projector.retain(now, max_age, max_finished)?;
+        if done {
+            self.retained = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn check_quota(&mut self) -> Result<(), ProjectError> {
+        let used = self.projector.disk_bytes()?;
+        let free = rustix::fs::statvfs(self.projector.dir())
+            .map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+            .unwrap_or(u64::MAX);
+        Gauges::set(&self.gauges.disk_bytes, used);
+        Gauges::set(&self.gauges.disk_free, free);
+        self.set_full(used > self.retention.quota || free < self.retention.reserve);
+        Ok(())
+    }
+
+    fn set_full(&self, full: bool) {
+        let before = self.gauges.store_full.swap(full, Ordering::Relaxed);
+        if before != full {
+            if full {
+                tracing::error!("the disk or its quota is full: new tasks are refused");
+            }
+            let _ = self.owner.send(Message::Input(Input::StoreRoom(!full)));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The one map from what can go wrong to what callers are told.
+
+use capataz_api::problem::{Code, Problem};
+use capataz_engine::Rejection;
+
+use crate::convert::ConvertError;
+use crate::owner::CallError;
+
+/// Something that a caller can be told.
+pub(crate) trait ToProblem {
+    /// What the caller is told.
+    fn to_problem(&self) -> Problem;
+}
+
+impl ToProblem for CallError {
+    fn to_problem(&self) -> Problem {
+        let problem = |code| Problem::new(code, self.to_string());
+        match self {
+            CallError::Rejected(rejection) => rejection.to_problem(),
+            CallError::Overloaded { retry_after, .. } => {
+                problem(Code::Overloaded).retry_after(retry_after.as_secs().max(1))
+            }
+            CallError::StorageFull => problem(Code::StorageFull),
+            CallError::NotLeading => problem(Code::NotLeader),
+            CallError::Superseded => problem(Code::Unavailable),
+            CallError::UnknownOutcome => problem(Code::UnknownOutcome),
+        }
+    }
+}
+
+impl ToProblem for Rejection {
+    fn to_problem(&self) -> Problem {
+        let problem = |code| Problem::new(code, self.to_string());
+        match self {
+            Rejection::NotLive { .. } => problem(Code::NotLive),
+            Rejection::StillLive { .. } => problem(Code::StillLive),
+            Rejection::StaleLease { .. } => problem(Code::StaleLease),
+            Rejection::UnknownWorker { .. } | Rejection::UnknownPod { .. } => {
+                problem(Code::NotFound)
+            }
+            Rejection::WorkerNameTaken { .. } => problem(Code::WorkerNameTaken),
+            Rejection::WorkerReplaced { .. } => problem(Code::WorkerReplaced),
+            Rejection::WorkerBusy { .. } => problem(Code::WorkerBusy),
+            Rejection::DedupConflict { index, .. } => {
+                problem(Code::DedupConflict).field(format!("tasks[{index}].dedup_key"))
+            }
+            Rejection::DuplicateInBatch { index, .. } => {
+                problem(Code::DuplicateInBatch).field(format!("tasks[{index}].dedup_key"))
+            }
+            Rejection::RequestConflict => problem(Code::RequestConflict),
+            Rejection::OutOfRange {
+                field,
+                min,
+                max,
+                got,
+            } => problem(Code::OutOfRange)
+                .field(field.clone())
+                .limit(format!("{min} to {max}"))
+                .got(got.to_string()),
+            Rejection::Full { limit, .. } => problem(Code::Full).limit(limit.to_string()),
+            Rejection::StaleEpoch { .. } => problem(Code::NotLeader),
+        }
+    }
+}
+
+impl ToProblem for ConvertError {
+    fn to_problem(&self) -> Problem {
+        match self {
+            ConvertError::Spec(error) => error.clone().into(),
+            ConvertError::Undecodable { index, .. } => {
+                let field = format!("tasks[{index}]");
+                Problem::new(Code::InvalidField, self.to_string()).field(field)
+            }
+            ConvertError::RequestId { got } => {
+                let problem = Problem::new(Code::InvalidField, self.to_string());
+                problem.field("request_id").got(got.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Why something does not happen: every reason that holds, not just the first.
+
+use axum::Json;
+use axum::extract::State;
+use capataz_api::rest::{Explanation, Obstacle};
+use capataz_engine::{Key, Obstacle as Cause, State as EngineState, WorkerView};
+
+use super::context::Context;
+use super::refusal::{Answer, not_found};
+use super::request::{NoQuery, Path};
+use super::task_item::{self, time};
+
+/// Say why something does not run
+///
+/// `kind` is `task`, `group`, `worker` or `pod`.
+#[utoipa::path(get, path = "/api/v1/explain/{kind}/{id}", tag = "server",
+    params(
+        ("kind" = String, Path, description = "`task`, `group`, `worker` or `pod`."),
+        ("id" = String, Path, description = "Its id or name.")),
+    responses((status = 200, description = "All that is in the way.", body = Explanation)))]
+pub(super) async fn explain(
+    State(context): State<Context>,
+    Path((kind, id)): Path<(String, String)>,
+    _: NoQuery,
+) -> Answer<Json<Explanation>> {
+    if kind == "task" {
+        return Ok(Json(explain_task(&context, task_item::key(&id)?).await?));
+    }
+    let read: fn(&EngineState, &str) -> Option<(&'static str, Vec<Obstacle>)> = match kind.as_str()
+    {
+        "group" => explain_group,
+        "worker" => explain_worker,
+        "pod" => explain_pod,
+        _ => return Err(not_found("kind of thing called", &kind).into()),
+    };
+    let name = id.clone();
+    let (found, _) = context
+        .namespace
+        .query(move |state| read(state, &name))
+        .await?;
+    let (state, obstacles) = found.ok_or_else(|| not_found(&kind, &id))?;
+    let summary = match obstacles.as_slice() {
+        [] => format!("{kind} {id} is {state}; nothing stands in its way"),
+        _ => format!("{kind} {id} is {state}: {}", sentence(&obstacles)),
+    };
+    let state = state.to_owned();
+    Ok(Json(Explanation {
+        kind,
+        id,
+        state,
+        summary,
+        obstacles,
+    }))
+}
+
+async fn explain_task(context: &Context, key: Key) -> Answer<Explanation> {
+    let (found, position) = context
+        .namespace
+        .query(move |state| state.explain(key))
+        .await?;
+    let (kind, id) = ("task".to_owned(), key.to_string());
+    if let Some(found) = found {
+        let obstacles: Vec<Obstacle> = found.obstacles.into_iter().map(obstacle).collect();
+        let state = found.phase.name().to_owned();
+        let summary = match obstacles.as_slice() {
+            [] if found.phase == capataz_engine::Phase::Queued => {
+                format!("task {id} is next in line")
+            }
+            [] => format!("task {id} is {state}"),
+            _ => format!("task {id} is {state}: {}", sentence(&obstacles)),
+        };
+        return Ok(Explanation {
+            kind,
+            id,
+            state,
+            summary,
+            obstacles,
+        });
+    }
+    context.await_store(position).await?;
+    let record = context.read(move |store| store.task(key)).await?;
+    let record = record.ok_or_else(|| not_found("task", &id))?;
+    let state = record.phase.name().to_owned();
+    let reason = task_item::reason(record.reason).map_or_else(String::new, |r| format!(" ({r})"));
+    let summary = format!("task {id} has ended: it is {state}{reason}");
+    Ok(Explanation {
+        kind,
+        id,
+        state,
+        summary,
+        obstacles: Vec::new(),
+    })
+}
+
+fn explain_group(state: &EngineState, name: &str) -> Option<(&'static str, Vec<Obstacle>)> {
+    let view = state.group_view(state.group_id(name)?)?;
+    let mut causes = Vec::new();
+    if view.paused {
+        causes.push(Cause::GroupPaused);
+    }
+    if let Some(max_running) = view.max_running.filter(|max| view.running >= *max) {
+        causes.push(Cause::GroupAtLimit { max_running });
+    }
+    let workers = state.worker_views().into_iter();
+    let serving: Vec<WorkerView> = workers
+        .filter(|worker| worker.groups.iter().any(|group| group == name))
+        .collect();
+    if serving.is_empty() {
+        causes.push(Cause::NoWorker);
+    }
+    for worker in serving {
+        causes.extend(worker_causes(&worker));
+    }
+    let word = if view.paused { "paused" } else { "open" };
+    Some((word, causes.into_iter().map(obstacle).collect()))
+}
+
+fn explain_worker(state: &EngineState, name: &str) -> Option<(&'static str, Vec<Obstacle>)> {
+    let view = state.worker_view(state.worker_id(name)?)?;
+    let mut obstacles: Vec<Obstacle> = worker_causes(&view).into_iter().map(obstacle).collect();
+    if let Some((_, pod)) = explain_pod(state, &view.pod) {
+        obstacles.extend(pod);
+    }
+    let word = match (view.attached || view.polling, view.draining) {
+        (false, _) => "detached",
+        (true, true) => "draining",
+        (true, false) => "connected",
+    };
+    Some((word, obstacles))
+}
+
+fn worker_causes(view: &WorkerView) -> Vec<Cause> {
+    let worker = view.name.clone();
+    let running = view.leases.len() as u32;
+    match (view.attached || view.polling, view.draining) {
+        (false, _) => vec![Cause::WorkerDetached { worker }],
+        (true, true) => vec![Cause::WorkerDraining { worker }],
+        (true, false) if !view.polling && running >= view.concurrency => {
+            vec![Cause::WorkerBusy { worker, running }]
+        }
+        (true, false) => Vec::new(),
+    }
+}
+
+fn explain_pod(state: &EngineState, name: &str) -> Option<(&'static str, Vec<Obstacle>)> {
+    let view = state.pod_view(state.pod_id(name)?)?;
+    let pod = || name.to_owned();
+    let mut causes = Vec::new();
+    if view.paused {
+        causes.push(Cause::PodPaused { pod: pod() });
+    }
+    if !view.held.is_empty() {
+        let by = view.held.iter().map(|(key, ..)| *key).collect();
+        causes.push(Cause::PodHeld { pod: pod(), by });
+    }
+    if view.used >= view.slots {
+        let workers = view
+            .workers
+            .iter()
+            .filter_map(|worker| state.worker_id(worker));
+        let leases = workers
+            .filter_map(|id| state.worker_view(id))
+            .flat_map(|w| w.leases);
+        let by = leases.map(|(key, _)| key).collect();
+        causes.push(Cause::PodFull {
+            pod: pod(),
+            slots: view.slots,
+            by,
+        });
+    }
+    let word = match (view.paused, view.used) {
+        (true, _) => "paused",
+        (false, 0) => "idle",
+        (false, _) => "working",
+    };
+    Some((word, causes.into_iter().map(obstacle).collect()))
+}
+
+fn sentence(obstacles: &[Obstacle]) -> String {
+    let texts: Vec<&str> = obstacles
+        .iter()
+        .map(|obstacle| obstacle.text.as_str())
+        .collect();
+    texts.join("; ")
+}
+
+fn keys(by: Vec<Key>) -> Vec<String> {
+    by.into_iter().map(|key| key.to_string()).collect()
+}
+
+fn obstacle(cause: Cause) -> Obstacle {
+    let say = |kind: &str, text: String| {
+        let kind = kind.to_owned();
+        Obstacle {
+            kind,
+            text,
+            ..Obstacle::default()
+        }
+    };
+    match cause {
+        Cause::NotBefore(at) => {
+            let until = time(at);
+            let text = format!("it waits until {until}");
+            Obstacle {
+                until: Some(until),
+                ..say("not_before", text)
+            }
+        }
+        Cause::GroupPaused => say("group_paused", "its group is paused; resume it".into()),
+        Cause::GroupAtLimit { max_running } => {
+            let text = format!("its group may run no more than {max_running} at once");
+            Obstacle {
+                number: Some(max_running.into()),
+                ..say("group_at_limit", text)
+            }
+        }
+        Cause::NoWorker => say(
+            "no_worker",
+            "no worker serves its group; start one with `--group`".into(),
+        ),
+        Cause::WorkerDetached { worker } => {
+            let text = format!("worker {worker} is not connected");
+            Obstacle {
+                worker: Some(worker),
+                ..say("worker_detached", text)
+            }
+        }
+        Cause::WorkerDraining { worker } => {
+            let text = format!("worker {worker} drains");
+            Obstacle {
+                worker: Some(worker),
+                ..say("worker_draining", text)
+            }
+        }
+        Cause::WorkerBusy { worker, running } => {
+            let text = format!("worker {worker} runs {running}, as much as it can");
+            let number = Some(running.into());
+            Obstacle {
+                worker: Some(worker),
+                number,
+                ..say("worker_busy", text)
+            }
+        }
+        Cause::PodPaused { pod } => {
+            let text = format!("pod {pod} is paused; resume it");
+            Obstacle {
+                pod: Some(pod),
+                ..say("pod_paused", text)
+            }
+        }
+        Cause::PodFull { pod, slots, by } => {
+            let text = format!("all slots of pod {pod} are taken ({slots})");
+            let number = Some(slots.into());
+            Obstacle {
+                pod: Some(pod),
+                number,
+                tasks: keys(by),
+                ..say("pod_full", text)
+            }
+        }
+        Cause::PodHeld { pod, by } => {
+            let text = format!("{} slots of pod {pod} are held for lost attempts", by.len());
+            let number = Some(by.len() as u64);
+            Obstacle {
+                pod: Some(pod),
+                number,
+                tasks: keys(by),
+                ..say("pod_held", text)
+            }
+        }
+        Cause::Behind {
+            more_urgent,
+            same_priority,
+        } => {
+            let others = same_priority.saturating_sub(1);
+            let text = format!(
+                "{more_urgent} of its group are more urgent, {others} are as urgent as it is"
+            );
+            Obstacle {
+                number: Some(more_urgent + others),
+                ..say("behind", text)
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Consumer groups. A group begins to exist when a task or worker names it, or when it is set.
+
+use axum::Json;
+use axum::extract::State;
+use capataz_api::rest::{Changed, Counts, Group, GroupPatch, Items, NoBody};
+use capataz_api::spec::check_name;
+use capataz_engine::{Command, GroupView};
+
+use super::context::Context;
+use super::refusal::{Answer, not_found};
+use super::request::{Json as Body, NoQuery, Path};
+
+pub(super) fn counts(view: &GroupView) -> Counts {
+    Counts {
+        scheduled: view.scheduled,
+        queued: view.queued,
+        running: view.running.into(),
+        succeeded: view.succeeded,
+        failed: view.failed,
+        cancelled: view.cancelled,
+        ..Counts::default()
+    }
+}
+
+fn group(view: GroupView) -> Group {
+    Group {
+        counts: counts(&view),
+        name: view.name,
+        max_running: view.max_running,
+        paused: view.paused,
+    }
+}
+
+/// List groups
+#[utoipa::path(get, path = "/api/v1/groups", tag = "groups", responses(
+    (status = 200, description = "All groups, the oldest first.", body = Items<Group>),
+))]
+pub(super) async fn list(State(context): State<Context>, _: NoQuery) -> Answer<Json<Items<Group>>> {
+    let (views, _) = context.namespace.query(|state| state.group_views()).await?;
+    Ok(Json(Items {
+        items: views.into_iter().map(group).collect(),
+    }))
+}
+
+/// Show a group
+#[utoipa::path(get, path = "/api/v1/groups/{group}", tag = "groups",
+    params(("group" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "The group.", body = Group)))]
+pub(super) async fn show(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    _: NoQuery,
+) -> Answer<Json<Group>> {
+    let wanted = name.clone();
+    let read = move |state: &capataz_engine::State| state.group_view(state.group_id(&wanted)?);
+    let (view, _) = context.namespace.query(read).await?;
+    Ok(Json(group(view.ok_or_else(|| not_found("group", &name))?)))
+}
+
+/// Change a group
+///
+/// One that does not exist is made. Idempotent by nature.
+#[utoipa::path(put, path = "/api/v1/groups/{group}", tag = "groups",
+    params(("group" = String, Path, description = "Its name.")),
+    request_body = GroupPatch,
+    responses(
+        (status = 200, description = "It is changed.", body = Changed),
+        (status = 429, description = "There are too many groups."),
+    ))]
+pub(super) async fn set(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    _: NoQuery,
+    Body(patch): Body<GroupPatch>,
+) -> Answer<Json<Changed>> {
+    change(&context, name, patch.max_running, None).await
+}
+
+/// Hold a group's tasks back
+///
+/// Running attempts run on. Idempotent by nature.
+#[utoipa::path(post, path = "/api/v1/groups/{group}/pause", tag = "groups",
+    params(("group" = String, Path, description = "Its name.")),
+    request_body = Option<NoBody>,
+    responses(
+        (status = 200, description = "Nothing of it starts.", body = Changed),
+        (status = 429, description = "There are too many groups."),
+    ))]
+pub(super) async fn pause(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    _: NoQuery,
+    Body(NoBody {}): Body<NoBody>,
+) -> Answer<Json<Changed>> {
+    change(&context, name, None, Some(true)).await
+}
+
+/// Let a group's tasks run again
+#[utoipa::path(post, path = "/api/v1/groups/{group}/resume", tag = "groups",
+    params(("group" = String, Path, description = "Its name.")),
+    request_body = Option<NoBody>,
+    responses(
+        (status = 200, description = "Its tasks run.", body = Changed),
+        (status = 429, description = "There are too many groups."),
+    ))]
+pub(super) async fn resume(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    _: NoQuery,
+    Body(NoBody {}): Body<NoBody>,
+) -> Answer<Json<Changed>> {
+    change(&context, name, None, Some(false)).await
+}
+
+async fn change(
+    context: &Context,
+    group: String,
+    max_running: Option<Option<u32>>,
+    paused: Option<bool>,
+) -> Answer<Json<Changed>> {
+    check_name("group", &group)?;
+    let called = context
+        .namespace
+        .call(Command::SetGroup {
+            group,
+            max_running,
+            paused,
+        })
+        .await?;
+    Ok(Json(Changed {
+        position: called.position.get(),
+    }))
+}

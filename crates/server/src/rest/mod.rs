@@ -1,0 +1,36 @@
+//! REST: one file per resource, thin handlers over a [`crate::Namespace`].
+//!
+//! Nothing here decides or keeps anything. What a request asks for becomes a command or a query to
+//! the owner, or a read of the store; what it is told is durable by then. Who may ask is decided
+//! before a request gets here (`serve/access.rs`).
+//!
+//! Bodies and query parameters are read strictly: what is not known is refused, by name.
+
+mod attempts;
+mod context;
+mod event_cursor;
+mod event_items;
+mod event_names;
+mod event_scope;
+mod events;
+mod explain;
+mod groups;
+mod health;
+mod leases;
+mod logs;
+mod metrics;
+mod openapi;
+mod pace;
+mod pods;
+mod refusal;
+mod request;
+mod router;
+mod stats;
+mod task_actions;
+mod task_item;
+mod tasks;
+mod wait;
+mod workers;
+
+pub(crate) use refusal::ProblemResponse;
+pub(crate) use router::router;

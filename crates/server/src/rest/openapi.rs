@@ -1,0 +1,132 @@
+//! The OpenAPI document, and the page that shows it.
+
+use axum::Router;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use bytes::Bytes;
+use capataz_api::problem::{Code, MEDIA_TYPE, Problem};
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, Ref, RefOr, Response};
+use utoipa::{Modify, OpenApi};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::context::Context;
+use super::refusal::ProblemResponse;
+use super::request::NoQuery;
+
+/// Where the document is.
+pub(super) const DOCUMENT: &str = "/api/openapi.json";
+/// Where the page is.
+const PAGE: &str = "/api/docs";
+
+/// Everything but the routes, which bring their own descriptions.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Capataz",
+        description = "Durable tasks, run by workers. Ids are texts; times are RFC 3339 in UTC \
+            with six fraction digits; durations are texts such as `1m 30s` or seconds. Errors are \
+            problem documents (RFC 9457) with a stable `code`. A mutation's `position` can be \
+            given to lists, which then show its effect.",
+    ),
+    components(schemas(Problem, Code)),
+    tags(
+        (name = "tasks", description = "Submit, list, cancel and retry tasks."),
+        (name = "attempts", description = "What a worker without gRPC does."),
+        (name = "groups", description = "Consumer groups."),
+        (name = "workers", description = "Workers and their sessions."),
+        (name = "pods", description = "Named slices of machines."),
+        (name = "server", description = "What happens, and how the server is."),
+    ),
+    security(("token" = [])),
+    modifiers(&Token),
+)]
+pub(super) struct Document;
+
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "The token in the file `admin-token` of the server's data folder.",
+            ))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// Adds the refusals that every route may answer with, so that each route names only its own.
+pub(super) fn complete(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let open = !path.starts_with("/api/v1") && path != "/metrics";
+        for (operation, changes) in operations(item) {
+            refuse(operation, 400, "A parameter or the body is not acceptable.");
+            refuse(
+                operation,
+                421,
+                "The request names a host that is not this server's.",
+            );
+            if !open {
+                refuse(operation, 401, "There is no valid token.");
+                refuse(
+                    operation,
+                    404,
+                    "There is no such thing, or no such namespace.",
+                );
+                refuse(operation, 500, "A defect of the server.");
+                refuse(
+                    operation,
+                    503,
+                    "The server cannot do it now; a later try may succeed.",
+                );
+            }
+            if changes {
+                refuse(operation, 403, "The request comes from a foreign page.");
+            }
+            if operation.request_body.is_some() {
+                refuse(operation, 413, "The body is too large.");
+                refuse(
+                    operation,
+                    415,
+                    "The body is not of the media type that is taken.",
+                );
+            }
+        }
+    }
+}
+
+/// The operations of a path, and whether each changes something.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool)> {
+    let reads = item.get.iter_mut().map(|operation| (operation, false));
+    let posts = item.post.iter_mut().map(|operation| (operation, true));
+    let puts = item.put.iter_mut().map(|operation| (operation, true));
+    reads.chain(posts).chain(puts)
+}
+
+fn refuse(operation: &mut Operation, status: u16, description: &str) {
+    let responses = &mut operation.responses.responses;
+    responses.entry(status.to_string()).or_insert_with(|| {
+        let mut response = Response::new(description);
+        let schema = Ref::from_schema_name("Problem");
+        response
+            .content
+            .insert(MEDIA_TYPE.to_owned(), Content::new(Some(schema)).into());
+        RefOr::T(response)
+    });
+}
+
+/// The routes of the document and the page. The document is rendered once.
+pub(super) fn router(document: &utoipa::openapi::OpenApi) -> Router<Context> {
+    let json = serde_json::to_vec(document).expect("the document is made of texts and numbers");
+    let json = Bytes::from(json);
+    let page = SwaggerUi::new(PAGE).config(Config::from(DOCUMENT));
+    let document = get(async move |_: NoQuery| -> Result<_, ProblemResponse> {
+        Ok(([(header::CONTENT_TYPE, "application/json")], json.clone()).into_response())
+    });
+    Router::new().route(DOCUMENT, document).merge(page)
+}

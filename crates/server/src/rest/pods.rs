@@ -1,0 +1,176 @@
+//! Pods: named slices of machines.
+
+use axum::Json;
+use axum::extract::State;
+use capataz_api::rest::{Changed, Held, Items, NoBody, OnLost, Pod, PodPatch, Token};
+use capataz_api::spec::check_name;
+use capataz_engine::{Command, PodSettings, PodView};
+
+use super::context::Context;
+use super::refusal::{Answer, not_found};
+use super::request::{Json as Body, NoQuery, Path};
+
+fn pod(view: PodView) -> Pod {
+    let held = view.held.into_iter().map(|(key, attempt, worker)| {
+        let token = Token {
+            task: key.to_string(),
+            attempt,
+        };
+        Held { token, worker }
+    });
+    Pod {
+        name: view.name,
+        slots: view.slots,
+        used: view.used,
+        held: held.collect(),
+        on_lost: match view.on_lost {
+            capataz_engine::OnLost::Time => OnLost::Time,
+            capataz_engine::OnLost::Hold => OnLost::Hold,
+        },
+        paused: view.paused,
+        workers: view.workers,
+    }
+}
+
+/// List pods
+#[utoipa::path(get, path = "/api/v1/pods", tag = "pods", responses(
+    (status = 200, description = "All pods.", body = Items<Pod>),
+))]
+pub(super) async fn list(State(context): State<Context>, _: NoQuery) -> Answer<Json<Items<Pod>>> {
+    let (views, _) = context.namespace.query(|state| state.pod_views()).await?;
+    Ok(Json(Items {
+        items: views.into_iter().map(pod).collect(),
+    }))
+}
+
+/// Show a pod
+#[utoipa::path(get, path = "/api/v1/pods/{pod}", tag = "pods",
+    params(("pod" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "The pod.", body = Pod)))]
+pub(super) async fn show(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    _: NoQuery,
+) -> Answer<Json<Pod>> {
+    let wanted = name.clone();
+    let read = move |state: &capataz_engine::State| state.pod_view(state.pod_id(&wanted)?);
+    let (view, _) = context.namespace.query(read).await?;
+    Ok(Json(pod(view.ok_or_else(|| not_found("pod", &name))?)))
+}
+
+/// Change a pod
+///
+/// One that does not exist is made. Idempotent by nature.
+#[utoipa::path(put, path = "/api/v1/pods/{pod}", tag = "pods",
+    params(("pod" = String, Path, description = "Its name.")),
+    request_body = PodPatch,
+    responses(
+        (status = 200, description = "It is changed.", body = Changed),
+        (status = 429, description = "There are too many pods."),
+    ))]
+pub(super) async fn set(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    _: NoQuery,
+    Body(patch): Body<PodPatch>,
+) -> Answer<Json<Changed>> {
+    let on_lost = patch.on_lost.map(|on_lost| match on_lost {
+        OnLost::Time => capataz_engine::OnLost::Time,
+        OnLost::Hold => capataz_engine::OnLost::Hold,
+    });
+    change(
+        &context,
+        name,
+        PodSettings {
+            slots: patch.slots,
+            on_lost,
+            paused: None,
+        },
+    )
+    .await
+}
+
+/// Give a pod nothing new
+///
+/// Running attempts run on. Idempotent by nature.
+#[utoipa::path(post, path = "/api/v1/pods/{pod}/pause", tag = "pods",
+    params(("pod" = String, Path, description = "Its name.")),
+    request_body = Option<NoBody>,
+    responses(
+        (status = 200, description = "Nothing starts in it.", body = Changed),
+        (status = 429, description = "There are too many pods."),
+    ))]
+pub(super) async fn pause(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    _: NoQuery,
+    Body(NoBody {}): Body<NoBody>,
+) -> Answer<Json<Changed>> {
+    change(
+        &context,
+        name,
+        PodSettings {
+            paused: Some(true),
+            ..PodSettings::default()
+        },
+    )
+    .await
+}
+
+/// Give a pod work again
+#[utoipa::path(post, path = "/api/v1/pods/{pod}/resume", tag = "pods",
+    params(("pod" = String, Path, description = "Its name.")),
+    request_body = Option<NoBody>,
+    responses(
+        (status = 200, description = "It gets work.", body = Changed),
+        (status = 429, description = "There are too many pods."),
+    ))]
+pub(super) async fn resume(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    _: NoQuery,
+    Body(NoBody {}): Body<NoBody>,
+) -> Answer<Json<Changed>> {
+    change(
+        &context,
+        name,
+        PodSettings {
+            paused: Some(false),
+            ..PodSettings::default()
+        },
+    )
+    .await
+}
+
+async fn change(context: &Context, pod: String, settings: PodSettings) -> Answer<Json<Changed>> {
+    check_name("pod", &pod)?;
+    let called = context
+        .namespace
+        .call(Command::SetPod { pod, settings })
+        .await?;
+    Ok(Json(Changed {
+        position: called.position.get(),
+    }))
+}
+
+/// Free a pod's held slots
+///
+/// Whoever asks vouches that the sandboxes of the lost attempts are gone.
+#[utoipa::path(post, path = "/api/v1/pods/{pod}/release", tag = "pods",
+    params(("pod" = String, Path, description = "Its name.")),
+    request_body = Option<NoBody>,
+    responses((status = 200, description = "Its held slots are free.", body = Changed)))]
+pub(super) async fn release(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    _: NoQuery,
+    Body(NoBody {}): Body<NoBody>,
+) -> Answer<Json<Changed>> {
+    let called = context
+        .namespace
+        .call(Command::ReleasePod { pod: name })
+        .await?;
+    Ok(Json(Changed {
+        position: called.position.get(),
+    }))
+}

@@ -1,0 +1,172 @@
+//! Reading requests strictly: what is not known, too large or not JSON is refused, by name. What a
+//! good body or query is, `capataz_api::rest` says.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use capataz_api::limits::{NAME_BYTES, REQUEST_BYTES};
+use capataz_api::problem::{Code, Problem};
+use capataz_api::rest;
+use serde::de::DeserializeOwned;
+
+use super::refusal::ProblemResponse;
+
+/// What bodies are unless a route says otherwise.
+pub(super) const JSON: &str = "application/json";
+/// One JSON document a line.
+pub(super) const JSON_LINES: &str = "application/x-ndjson";
+/// The header that makes a submission repeatable.
+const REQUEST_ID: &str = "idempotency-key";
+
+/// A JSON body; none stands for an empty object.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<S: Send + Sync, T: rest::Body> FromRequest<S> for Json<T> {
+    type Rejection = ProblemResponse;
+
+    async fn from_request(request: Request, _: &S) -> Result<Json<T>, ProblemResponse> {
+        let (head, body) = request.into_parts();
+        let body = read_bounded(&head.headers, body).await?;
+        if !body.is_empty() {
+            media_type(&head.headers, &[JSON])?;
+        }
+        Ok(Json(rest::parse_body(&body)?))
+    }
+}
+
+/// Query parameters.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<S: Send + Sync, T: rest::Query> FromRequestParts<S> for Query<T> {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Query<T>, ProblemResponse> {
+        Ok(Query(T::parse(parts.uri.query())?))
+    }
+}
+
+/// A route without query parameters.
+pub(super) type NoQuery = Query<rest::NoQuery>;
+
+/// Named parts of the path.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, ProblemResponse> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Path(value)),
+            Err(rejection) => {
+                let problem = Problem::new(Code::InvalidField, rejection.body_text());
+                Err(problem.field("path").into())
+            }
+        }
+    }
+}
+
+/// The request id of a submission: 16 bytes that stand for the text of the header, or none.
+pub(super) struct RequestId(pub(super) Vec<u8>);
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestId {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<RequestId, ProblemResponse> {
+        let Some(value) = parts.headers.get(REQUEST_ID) else {
+            return Ok(RequestId(Vec::new()));
+        };
+        let text = value.as_bytes();
+        if text.is_empty() || text.len() > NAME_BYTES {
+            let detail = format!("Idempotency-Key must be 1 to {NAME_BYTES} bytes");
+            let problem = Problem::new(Code::InvalidField, detail).field("Idempotency-Key");
+            let limit = format!("1 to {NAME_BYTES} bytes");
+            return Err(problem
+                .limit(limit)
+                .got(format!("{} bytes", text.len()))
+                .into());
+        }
+        Ok(RequestId(crate::convert::hash(text).to_be_bytes().to_vec()))
+    }
+}
+
+/// Where a request comes from, when the listener says so.
+pub(super) struct Peer(pub(super) Option<SocketAddr>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Peer, Self::Rejection> {
+        let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Peer(info.map(|ConnectInfo(address)| *address)))
+    }
+}
+
+/// Reads a body of one of the given media types, and says of which it is.
+pub(super) async fn read_body(
+    request: Request,
+    accepted: &[&'static str],
+) -> Result<(&'static str, Bytes), Problem> {
+    let (head, body) = request.into_parts();
+    let media_type = media_type(&head.headers, accepted)?;
+    Ok((media_type, read_bounded(&head.headers, body).await?))
+}
+
+/// The media type of a body, when it is one of those accepted.
+fn media_type(headers: &HeaderMap, accepted: &[&'static str]) -> Result<&'static str, Problem> {
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .map(|value| value.to_str().unwrap_or_default());
+    let given = given.unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    let known = accepted
+        .iter()
+        .find(|known| essence.eq_ignore_ascii_case(known));
+    known.copied().ok_or_else(|| {
+        let expected = accepted.join(" or ");
+        let detail = format!("the body must be {expected}, got {given:?}");
+        let problem = Problem::new(Code::UnsupportedMediaType, detail);
+        problem.field("Content-Type").limit(expected).got(given)
+    })
+}
+
+/// Reads a body that is not compressed and not too large.
+async fn read_bounded(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    let encoding = encoding.map_or("identity", |value| value.to_str().unwrap_or("unreadable"));
+    if !encoding.eq_ignore_ascii_case("identity") {
+        let detail = format!("bodies are taken as they are, not with the encoding {encoding:?}");
+        let problem = Problem::new(Code::UnsupportedMediaType, detail);
+        return Err(problem
+            .field("Content-Encoding")
+            .limit("identity")
+            .got(encoding));
+    }
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    let length = length.and_then(|text| text.parse::<usize>().ok());
+    if let Some(length) = length.filter(|length| *length > REQUEST_BYTES) {
+        return Err(too_large().got(format!("{length} bytes")));
+    }
+    axum::body::to_bytes(body, REQUEST_BYTES)
+        .await
+        .map_err(|error| {
+            let cause = std::error::Error::source(&error);
+            match cause.is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>()) {
+                true => too_large(),
+                false => Problem::new(Code::MalformedJson, format!("the body broke off: {error}")),
+            }
+        })
+}
+
+fn too_large() -> Problem {
+    let detail = format!("the body is larger than {REQUEST_BYTES} bytes");
+    let problem = Problem::new(Code::RequestTooLarge, detail);
+    problem
+        .limit(format!("{REQUEST_BYTES} bytes"))
+        .hint("split it into smaller requests")
+}

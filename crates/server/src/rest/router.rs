@@ -1,0 +1,98 @@
+//! All routes in one table.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{Method, Uri};
+use axum::routing::any;
+use capataz_api::problem::{Code, Problem};
+use tokio::sync::watch;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::context::Context;
+use super::pace::Pace;
+use super::refusal::ProblemResponse;
+use super::{
+    attempts, events, explain, groups, health, leases, logs, metrics, openapi, pods, stats,
+    task_actions, tasks, wait, workers,
+};
+use crate::namespace::Namespace;
+
+/// Routes REST. Paths outside of it are left to the fallback that the caller adds. To be called
+/// within a runtime: rates need counts that are taken now and then, until the server stops.
+pub(crate) fn router(
+    namespace: Namespace,
+    lease_ttl: Duration,
+    stop: watch::Receiver<bool>,
+) -> Router {
+    let pace = Arc::new(Pace::new());
+    let context = Context {
+        namespace,
+        lease_ttl,
+        stop,
+        pace,
+    };
+    tokio::spawn(stats::keep_pace(context.clone()));
+    let (routes, mut document) = routes().split_for_parts();
+    openapi::complete(&mut document);
+    routes
+        .merge(openapi::router(&document))
+        .route("/api", any(unknown))
+        .route("/api/{*path}", any(unknown))
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(context)
+}
+
+fn routes() -> OpenApiRouter<Context> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(tasks::submit, tasks::list))
+        .routes(routes!(tasks::submit_batch))
+        .routes(routes!(tasks::show))
+        .routes(routes!(task_actions::cancel))
+        .routes(routes!(task_actions::retry))
+        .routes(routes!(logs::logs))
+        .routes(routes!(leases::lease))
+        .routes(routes!(attempts::start))
+        .routes(routes!(attempts::heartbeat))
+        .routes(routes!(attempts::complete))
+        .routes(routes!(attempts::fail))
+        .routes(routes!(attempts::again))
+        .routes(routes!(groups::list))
+        .routes(routes!(groups::show, groups::set))
+        .routes(routes!(groups::pause))
+        .routes(routes!(groups::resume))
+        .routes(routes!(workers::list))
+        .routes(routes!(workers::show))
+        .routes(routes!(workers::drain))
+        .routes(routes!(pods::list))
+        .routes(routes!(pods::show, pods::set))
+        .routes(routes!(pods::pause))
+        .routes(routes!(pods::resume))
+        .routes(routes!(pods::release))
+        .routes(routes!(stats::stats))
+        .routes(routes!(events::events))
+        .routes(routes!(explain::explain))
+        .routes(routes!(wait::wait))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
+}
+
+async fn unknown(uri: Uri) -> ProblemResponse {
+    let detail = format!("there is no route {}", uri.path());
+    let problem = Problem::new(Code::NotFound, detail).got(uri.path());
+    problem
+        .hint("all routes are in /api/openapi.json, and at /api/docs for people")
+        .into()
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> ProblemResponse {
+    let detail = format!("{} cannot be asked for with {method}", uri.path());
+    let problem = Problem::new(Code::MethodNotAllowed, detail).got(&method);
+    problem
+        .hint("the header Allow names the methods that can")
+        .into()
+}

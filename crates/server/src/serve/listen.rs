@@ -1,0 +1,105 @@
+//! Accepts connections and serves HTTP/1 and HTTP/2 on them.
+
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Bytes in flight on one stream before the sender waits: a full batch of tasks.
+const STREAM_WINDOW: u32 = 4 << 20;
+/// Bytes in flight on one connection.
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Streams of one connection at once.
+const STREAMS: u32 = 1_024;
+/// Bytes of all headers of a request.
+const HEADER_BYTES: u32 = 32 << 10;
+/// How long a client may take to send its headers.
+const HEADER_PATIENCE: Duration = Duration::from_secs(15);
+/// How often a silent HTTP/2 connection is probed, and how long it may take to answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long to wait when the process has no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `stop` turns true, then lets what is under way end within `drain`.
+pub(super) async fn listen(
+    listener: TcpListener,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+    drain: Duration,
+) {
+    let connections = GracefulShutdown::new();
+    let builder = builder();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "a connection ended as it began");
+                        continue;
+                    }
+                    spawn(stream, &builder, router.clone(), &connections);
+                }
+                Err(error) => pause(&error).await,
+            },
+            () = stopped(&mut stop) => break,
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(drain, connections.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::info!("connections that were still open are closed");
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone means stop, too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_PATIENCE)
+        .half_close(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_BYTES)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    builder
+}
+
+fn spawn(
+    stream: TcpStream,
+    builder: &Builder<TokioExecutor>,
+    router: Router,
+    connections: &GracefulShutdown,
+) {
+    let service = TowerToHyperService::new(router);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let watched = connections.watch(connection.into_owned());
+    tokio::spawn(async move {
+        if let Err(error) = watched.await {
+            tracing::debug!(%error, "a connection ended with an error");
+        }
+    });
+}
+
+async fn pause(error: &io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}

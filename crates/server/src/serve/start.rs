@@ -1,0 +1,184 @@
+//! Starting and stopping a server.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use capataz_api::proto;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::service::Routes;
+
+use super::access::{self, Access};
+use super::listen::listen;
+use super::options::{ServeOptions, UnsafeBind};
+use super::token::{TokenError, admin_token};
+use crate::grpc::{MESSAGE_BYTES, TasksService, WorkersService};
+use crate::namespace::{Namespace, OpenError, RunningNamespace};
+use crate::rest;
+
+/// The file in the data folder that tells where the server listens.
+const ADDRESS_FILE: &str = "address";
+/// The only namespace so far; every key, path and call names it.
+const NAMESPACE: &str = "default";
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is not safe to bind.
+    #[error(transparent)]
+    UnsafeBind(#[from] UnsafeBind),
+    /// The data folder cannot be used.
+    #[error("the data folder {} cannot be used: {source}", path.display())]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The token cannot be read or made.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The address cannot be bound.
+    #[error("cannot listen on {listen}: {source}")]
+    Bind {
+        /// Which.
+        listen: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The namespace does not open.
+    #[error(transparent)]
+    Open(#[from] Box<OpenError>),
+    /// Opening it panicked.
+    #[error("opening the namespace failed: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+/// A server at work.
+pub struct Running {
+    address: SocketAddr,
+    token: String,
+    namespace: Option<RunningNamespace>,
+    handle: Namespace,
+    stop: watch::Sender<bool>,
+    listener: JoinHandle<()>,
+}
+
+/// Opens the data folder, recovers what is in it, and listens.
+///
+/// # Errors
+///
+/// [`StartError`]; nothing was changed that a later start does not understand.
+pub async fn serve(options: ServeOptions) -> Result<Running, StartError> {
+    options.check_bind()?;
+    let data_dir = options.data_dir.clone();
+    let folder = |source| StartError::DataDir {
+        path: data_dir.clone(),
+        source,
+    };
+    std::fs::create_dir_all(&data_dir).map_err(folder)?;
+    let token = admin_token(&data_dir)?;
+    let bind = |source| StartError::Bind {
+        listen: options.listen,
+        source,
+    };
+    // Bound first: an address in use is found out before a long recovery, not after it.
+    let listener = TcpListener::bind(options.listen).await.map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+    let namespace_dir = data_dir.join("namespaces").join(NAMESPACE);
+    let namespace_options = options.namespace.clone();
+    let lease_ttl = namespace_options.owner.lease_ttl;
+    let opened = tokio::task::spawn_blocking(move || {
+        RunningNamespace::open(NAMESPACE, &namespace_dir, namespace_options)
+    });
+    let namespace = opened.await?.map_err(Box::new)?;
+    let handle = namespace.handle();
+    std::fs::write(data_dir.join(ADDRESS_FILE), format!("http://{address}\n")).map_err(folder)?;
+    let (stop, stopped) = watch::channel(false);
+    let access = Access::new(&token, address, &options.hosts, NAMESPACE);
+    let router = router(handle.clone(), access, lease_ttl, stopped.clone());
+    let listener = tokio::spawn(listen(listener, router, stopped, options.drain));
+    Ok(Running {
+        address,
+        token,
+        namespace: Some(namespace),
+        handle,
+        stop,
+        listener,
+    })
+}
+
+fn router(
+    namespace: Namespace,
+    access: Arc<Access>,
+    lease_ttl: std::time::Duration,
+    stop: watch::Receiver<bool>,
+) -> Router {
+    let tasks = TasksService {
+        namespace: namespace.clone(),
+    };
+    let tasks = proto::tasks_server::TasksServer::new(tasks)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES);
+    let workers = WorkersService {
+        namespace: namespace.clone(),
+        lease_ttl,
+    };
+    let workers = proto::workers_server::WorkersServer::new(workers)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES);
+    let grpc = Routes::new(tasks)
+        .add_service(workers)
+        .prepare()
+        .into_axum_router();
+    rest::router(namespace, lease_ttl, stop)
+        .fallback_service(grpc)
+        .layer(axum::middleware::from_fn_with_state(access, access::check))
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The admin's token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> &Namespace {
+        &self.handle
+    }
+
+    /// Waits until the namespace cannot go on, and says why. A server whose journal fails must
+    /// not live: what it answered last may be unknown.
+    pub async fn failed(&mut self) -> String {
+        match self.namespace.as_mut() {
+            Some(namespace) => namespace.failed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops: no new requests, then everything on its way becomes durable, then the files close.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        let _ = (&mut self.listener).await;
+        if let Some(namespace) = self.namespace.take() {
+            let closed = tokio::task::spawn_blocking(move || namespace.close()).await;
+            if let Ok(Err(reason)) | Err(reason) = closed.map_err(|error| error.to_string()) {
+                tracing::error!(reason, "the namespace did not close cleanly");
+            }
+        }
+    }
+}
