@@ -114,8 +114,6 @@ pub struct TaskDetail {
 pub struct Attempt {
     /// Its number, from 1.
     pub attempt: u32,
-    /// The round it belongs to.
-    pub round: u32,
     /// `running`, `succeeded`, `failed`, `again`, `released`, `lost` or `cancelled`.
     pub outcome: String,
     /// Why it failed.
