@@ -7,5 +7,6 @@ mod garbage;
 mod model;
 mod orders;
 mod random;
+mod states;
 #[path = "../witness/mod.rs"]
 mod witness;
