@@ -1,7 +1,8 @@
 //! Generates the wire types from `proto/`, without protoc.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto");
+    // At run time, not compile time: checkouts that share a target directory share this program.
+    let root = format!("{}/../../proto", std::env::var("CARGO_MANIFEST_DIR")?);
     println!("cargo:rerun-if-changed={root}");
     let files = protox::compile(["capataz/v1/capataz.proto"], [root])?;
     // Byte fields are slices of the buffer they came in: payloads are not copied.

@@ -7,8 +7,10 @@
 //! - [`spec`] reads, checks and shows task specs, for REST and gRPC alike.
 //! - [`problem`] is every refusal there is, with its code and status.
 //! - [`rest`] has the documents of REST; [`proto`] the messages of gRPC.
+//! - [`client`] talks to a master.
 //! - [`limits`] are the bounds on all of it.
 
+pub mod client;
 pub mod limits;
 pub mod problem;
 pub mod proto;

@@ -59,6 +59,10 @@ pub const JSON_DEPTH: usize = 64;
 pub const WAIT_IDS: usize = 10_000;
 /// How long one call may wait before it is answered: well below what proxies cut off.
 pub const LONG_POLL_SECS: u64 = 60;
+/// How often a stream of server-sent events says something, if only a comment.
+pub const STREAM_KEEPALIVE_SECS: u64 = 15;
+/// After how much silence a client takes such a stream for broken: three missed comments.
+pub const STREAM_SILENCE_SECS: u64 = 45;
 /// Items of one page of a list.
 pub const LIST_LIMIT: usize = 10_000;
 /// Items of one page of a list that names no limit.

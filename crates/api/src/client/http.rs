@@ -1,0 +1,329 @@
+//! One REST call after another, over kept connections.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::de::DeserializeOwned;
+
+use super::backoff::Patience;
+use super::{ClientConfig, ClientError};
+use crate::problem::{Code, Problem};
+
+/// The largest answer that is read: a guard against a server gone mad, not a limit to design for.
+const ANSWER_BYTES: usize = 256 * 1024 * 1024;
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What is asked for.
+pub(super) struct Call {
+    pub(super) method: Method,
+    /// Below `/api/v1`, with the query.
+    pub(super) path: String,
+    pub(super) body: Option<Bytes>,
+    /// Makes the call repeatable when it changes something.
+    pub(super) request_id: Option<String>,
+    /// How long the server may take on purpose.
+    pub(super) waits: Duration,
+}
+
+/// A failed try.
+struct Failure {
+    error: ClientError,
+    again: bool,
+    after: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(super) struct Http {
+    pool: Pool<HttpConnector, Full<Bytes>>,
+    url: String,
+    token: Option<HeaderValue>,
+    namespace: Option<HeaderValue>,
+    timeout: Duration,
+    pub(super) patience: Patience,
+}
+
+impl Call {
+    pub(super) fn get(path: String) -> Call {
+        Call {
+            method: Method::GET,
+            path,
+            body: None,
+            request_id: None,
+            waits: Duration::ZERO,
+        }
+    }
+
+    /// A call with a body that changes nothing, or that something in the body makes repeatable.
+    pub(super) fn post(path: String, body: &impl serde::Serialize) -> Call {
+        Call {
+            method: Method::POST,
+            body: Some(to_json(body)),
+            ..Call::get(path)
+        }
+    }
+
+    /// A call that changes something: once, however often it is tried.
+    pub(super) fn change(method: Method, path: String, body: &impl serde::Serialize) -> Call {
+        Call {
+            method,
+            body: Some(to_json(body)),
+            request_id: Some(format!("{:032x}", rand::random::<u128>())),
+            ..Call::get(path)
+        }
+    }
+
+    pub(super) fn waiting(mut self, waits: Duration) -> Call {
+        self.waits = waits;
+        self
+    }
+}
+
+fn to_json(body: &impl serde::Serialize) -> Bytes {
+    let bytes = serde_json::to_vec(body).expect("documents of this crate are always JSON");
+    Bytes::from(bytes)
+}
+
+impl Http {
+    pub(super) fn new(config: &ClientConfig) -> Result<Http, ClientError> {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let token = config.token.as_ref().map(|token| format!("Bearer {token}"));
+        let mut token = header("token", token)?;
+        if let Some(token) = &mut token {
+            token.set_sensitive(true);
+        }
+        Ok(Http {
+            pool: Pool::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                .build(connector),
+            url: base_url(&config.server)?,
+            token,
+            namespace: header("namespace", config.namespace.clone())?,
+            timeout: config.request_timeout,
+            patience: Patience::new(config),
+        })
+    }
+
+    /// The server's URL, without a slash at its end.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(super) fn token(&self) -> Option<&HeaderValue> {
+        self.token.as_ref()
+    }
+
+    pub(super) fn namespace(&self) -> Option<&HeaderValue> {
+        self.namespace.as_ref()
+    }
+
+    /// Asks until there is an answer or patience ends.
+    pub(super) async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T, ClientError> {
+        let mut tries = self.patience.begin();
+        loop {
+            let failure = match self.try_json(&call).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let pause = failure.again.then(|| tries.next_pause(failure.after));
+            match pause.flatten() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(failure.error),
+            }
+        }
+    }
+
+    async fn try_json<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Failure> {
+        let whole = async {
+            let response = self.send(call, JSON).await?;
+            let body = self.read(response.into_body()).await?;
+            serde_json::from_slice(&body).map_err(|error| self.protocol(error.to_string()))
+        };
+        let timeout = self.timeout + call.waits;
+        tokio::time::timeout(timeout, whole)
+            .await
+            .unwrap_or_else(|_| Err(self.no_answer(format!("nothing came for {timeout:?}"))))
+    }
+
+    /// Opens a stream of server-sent events; the caller reads its body.
+    pub(super) async fn open_stream(&self, path: &str) -> Result<Incoming, (ClientError, bool)> {
+        let call = Call::get(path.to_owned());
+        let open = self.send(&call, HeaderValue::from_static("text/event-stream"));
+        match tokio::time::timeout(self.timeout, open).await {
+            Ok(Ok(response)) => Ok(response.into_body()),
+            Ok(Err(failure)) => Err((failure.error, failure.again)),
+            Err(_) => {
+                let failure = self.no_answer(format!("nothing came for {:?}", self.timeout));
+                Err((failure.error, true))
+            }
+        }
+    }
+
+    /// Sends the request once; every status but success is a failure.
+    async fn send(&self, call: &Call, accept: HeaderValue) -> Result<Response<Incoming>, Failure> {
+        let request = self.request(call, accept);
+        let response = self.pool.request(request).await.map_err(|error| {
+            let cause = innermost(&error);
+            match error.is_connect() {
+                true => Failure {
+                    error: ClientError::Unreachable {
+                        url: self.url.clone(),
+                        cause,
+                    },
+                    again: true,
+                    after: None,
+                },
+                false => self.no_answer(cause),
+            }
+        })?;
+        self.patience.reached();
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(self.refusal(response).await)
+    }
+
+    fn request(&self, call: &Call, accept: HeaderValue) -> Request<Full<Bytes>> {
+        let mut request = Request::builder()
+            .method(call.method.clone())
+            .uri(format!("{}/api/v1{}", self.url, call.path))
+            .header(ACCEPT, accept);
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, token);
+        }
+        if let Some(namespace) = &self.namespace {
+            request = request.header("capataz-namespace", namespace);
+        }
+        if let Some(id) = &call.request_id {
+            request = request.header("idempotency-key", id);
+        }
+        if call.body.is_some() {
+            request = request.header(CONTENT_TYPE, JSON);
+        }
+        request
+            .body(Full::new(call.body.clone().unwrap_or_default()))
+            .expect("the base URL was parsed, and paths are percent-encoded")
+    }
+
+    async fn read(&self, body: Incoming) -> Result<Bytes, Failure> {
+        let whole = Limited::new(body, ANSWER_BYTES).collect().await;
+        let whole = whole.map_err(|error| self.no_answer(error.to_string()))?;
+        Ok(whole.to_bytes())
+    }
+
+    /// A status other than success, with its problem document.
+    async fn refusal(&self, response: Response<Incoming>) -> Failure {
+        let status = response.status();
+        let after = response.headers().get(RETRY_AFTER);
+        let after = after.and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = match self.read(response.into_body()).await {
+            Ok(body) => body,
+            Err(failure) => return failure,
+        };
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Failure {
+                again: problem.is_transient(),
+                after: problem.retry_after.or(after).map(Duration::from_secs),
+                error: ClientError::Refused(problem),
+            },
+            // A proxy, or a server that is only half there.
+            Err(_) if status == StatusCode::SERVICE_UNAVAILABLE => Failure {
+                again: true,
+                after: after.map(Duration::from_secs),
+                error: ClientError::Refused(Problem::new(
+                    Code::Unavailable,
+                    format!("{} answers {status}", self.url),
+                )),
+            },
+            Err(_) => self.protocol(format!("status {status} without a problem document")),
+        }
+    }
+
+    fn no_answer(&self, cause: String) -> Failure {
+        let url = self.url.clone();
+        Failure {
+            error: ClientError::NoAnswer { url, cause },
+            again: true,
+            after: None,
+        }
+    }
+
+    fn protocol(&self, what: String) -> Failure {
+        let url = self.url.clone();
+        Failure {
+            error: ClientError::Protocol { url, what },
+            again: false,
+            after: None,
+        }
+    }
+}
+
+fn header(what: &'static str, text: Option<String>) -> Result<Option<HeaderValue>, ClientError> {
+    let value = text.map(HeaderValue::try_from).transpose();
+    value.map_err(|_| ClientError::BadHeader { what })
+}
+
+/// Checks a server's URL and takes the slash off its end.
+fn base_url(got: &str) -> Result<String, ClientError> {
+    let bad = |reason| ClientError::BadUrl {
+        got: got.to_owned(),
+        reason,
+    };
+    let uri: Uri = got.parse().map_err(|_| bad("it cannot be read"))?;
+    match uri.scheme_str() {
+        Some("http") => {}
+        Some("https") => return Err(bad("https is not supported yet")),
+        _ => return Err(bad("it must begin with http://")),
+    }
+    if uri.query().is_some() {
+        return Err(bad("it must not have a query"));
+    }
+    Ok(got.trim_end_matches('/').to_owned())
+}
+
+/// What was at the bottom of it: the outer errors only repeat that something failed.
+pub(super) fn innermost(error: &dyn Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_urls_of_servers_are_taken() {
+        assert_eq!(
+            base_url("http://[::1]:7117/").as_deref(),
+            Ok("http://[::1]:7117")
+        );
+        for bad in [
+            "",
+            "127.0.0.1:7117",
+            "https://x",
+            "http://",
+            "http://x/?a",
+            "ftp://x",
+        ] {
+            assert!(base_url(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+}
