@@ -58,7 +58,13 @@ impl Row {
         }
     }
 
-    pub(super) fn enqueue(&mut self, at: Timestamp, reason: Reason) {
+    pub(super) fn due(&mut self, at: Timestamp) {
+        if self.phase == Phase::Scheduled {
+            self.enqueue(at, Reason::None);
+        }
+    }
+
+    fn enqueue(&mut self, at: Timestamp, reason: Reason) {
         self.phase = Phase::Queued;
         self.reason = reason;
         self.queued_at = Some(at);
@@ -118,8 +124,17 @@ impl Row {
     }
 
     pub(super) fn close(&mut self, at: Timestamp, phase: Phase, reason: Reason, note: &str) {
-        self.finish(at, phase, reason);
-        note.clone_into(&mut self.note);
+        if self.phase.is_live() {
+            self.finish(at, phase, reason);
+            note.clone_into(&mut self.note);
+        }
+    }
+
+    /// Whether the end of its array ends this element too. An expired array spares what runs, and
+    /// what an operator retried.
+    pub(super) fn is_closed_with_array(&self, reason: Reason) -> bool {
+        let spared = self.phase == Phase::Running || self.round > 1;
+        self.phase.is_live() && !(reason == Reason::Expired && spared)
     }
 
     fn finish(&mut self, at: Timestamp, phase: Phase, reason: Reason) {
@@ -132,7 +147,7 @@ impl Row {
     /// Opens the next round. `rounds` is the number of those that have ended.
     pub(super) fn revive(&mut self, at: Timestamp, rounds: u32) {
         self.enqueue(at, Reason::None);
-        self.round = rounds.saturating_add(1);
+        self.round = rounds.max(1).saturating_add(1);
         self.finished_at = None;
         self.note.clear();
     }
@@ -168,7 +183,7 @@ impl Row {
         array.touched[element.phase as usize] += 1;
         self.last.allocated_at = self.last.allocated_at.or(element.last.allocated_at);
         self.last.started_at = self.last.started_at.or(element.last.started_at);
-        self.settle_array(at, element.reason);
+        self.settle_array(at);
     }
 
     /// A delayed array is due.
@@ -176,12 +191,15 @@ impl Row {
         let Some(array) = &mut self.array else {
             return;
         };
+        if array.rest.phase != Phase::Scheduled {
+            return;
+        }
         array.rest.phase = Phase::Queued;
         array.rest.reason = Reason::None;
         array.rest.queued_at = Some(at);
         array.rest.until = None;
         self.queued_at = Some(at);
-        self.settle_array(at, Reason::None);
+        self.settle_array(at);
     }
 
     /// Ends what nobody has touched of an array; its live elements are closed one by one.
@@ -196,11 +214,11 @@ impl Row {
             array.rest.until = None;
         }
         note.clone_into(&mut self.note);
-        self.settle_array(at, reason);
+        self.settle_array(at);
     }
 
     /// Derives the array's own state from its elements.
-    fn settle_array(&mut self, at: Timestamp, reason: Reason) {
+    fn settle_array(&mut self, at: Timestamp) {
         let Some(array) = &self.array else {
             return;
         };
@@ -208,7 +226,7 @@ impl Row {
         self.until = array.rest.until;
         self.finished_at = (!self.phase.is_live()).then_some(at);
         self.reason = match self.phase {
-            Phase::Failed if reason == Reason::Expired => Reason::Expired,
+            Phase::Failed if array.rest.reason == Reason::Expired => Reason::Expired,
             Phase::Failed => Reason::Error,
             Phase::Cancelled => Reason::Requested,
             Phase::Scheduled => array.rest.reason,

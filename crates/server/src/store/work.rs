@@ -135,9 +135,7 @@ impl Work {
             }
             Change::Due { key } => match self.is_array(*key) {
                 true => self.edit(*key, |row| row.array_due(at)),
-                false => self.change(at, *key, |row| {
-                    row.enqueue(at, capataz_engine::Reason::None);
-                }),
+                false => self.change(at, *key, |row| row.due(at)),
             },
             Change::Leased {
                 key,
@@ -290,7 +288,7 @@ impl Work {
         let live: Vec<Key> = self
             .rows
             .range(id.element(0)..TaskId(id.0 + 1).key())
-            .filter(|(_, slot)| slot.row.phase.is_live())
+            .filter(|(_, slot)| slot.row.is_closed_with_array(reason))
             .map(|(key, _)| *key)
             .collect();
         for key in live {

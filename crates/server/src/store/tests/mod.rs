@@ -2,4 +2,5 @@
 
 mod driver;
 mod projecting;
+mod random;
 mod speed;
