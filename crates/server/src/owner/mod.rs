@@ -18,6 +18,9 @@ mod sessions;
 mod take;
 mod turn;
 
+#[cfg(test)]
+mod tests;
+
 pub use input::{
     CallError, Called, Input, LeasedTask, PollCall, Reply, Session, SessionMessage, Token,
 };

@@ -30,7 +30,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Server-sent events, each with its `cursor` as id, at least once and in order. Resumed with the
 /// header `Last-Event-ID` or with `after`, the stream goes on where it broke off; history that is
 /// gone is an explicit event of type `gap`.
-#[utoipa::path(get, path = "/api/v1/events", tag = "server",
+#[utoipa::path(get, path = "/api/v1/events", operation_id = "follow_events", tag = "server",
     params(
         EventsQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "As `after`, and before it.")),

@@ -13,7 +13,7 @@ use super::task_item::{self, time};
 /// Say why something does not run
 ///
 /// `kind` is `task`, `group`, `worker` or `pod`.
-#[utoipa::path(get, path = "/api/v1/explain/{kind}/{id}", tag = "server",
+#[utoipa::path(get, path = "/api/v1/explain/{kind}/{id}", operation_id = "explain", tag = "server",
     params(
         ("kind" = String, Path, description = "`task`, `group`, `worker` or `pod`."),
         ("id" = String, Path, description = "Its id or name.")),

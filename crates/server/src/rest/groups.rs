@@ -32,7 +32,7 @@ fn group(view: GroupView) -> Group {
 }
 
 /// List groups
-#[utoipa::path(get, path = "/api/v1/groups", tag = "groups", responses(
+#[utoipa::path(get, path = "/api/v1/groups", operation_id = "list_groups", tag = "groups", responses(
     (status = 200, description = "All groups, the oldest first.", body = Items<Group>),
 ))]
 pub(super) async fn list(State(context): State<Context>, _: NoQuery) -> Answer<Json<Items<Group>>> {
@@ -43,7 +43,7 @@ pub(super) async fn list(State(context): State<Context>, _: NoQuery) -> Answer<J
 }
 
 /// Show a group
-#[utoipa::path(get, path = "/api/v1/groups/{group}", tag = "groups",
+#[utoipa::path(get, path = "/api/v1/groups/{group}", operation_id = "show_group", tag = "groups",
     params(("group" = String, Path, description = "Its name.")),
     responses((status = 200, description = "The group.", body = Group)))]
 pub(super) async fn show(
@@ -60,7 +60,7 @@ pub(super) async fn show(
 /// Change a group
 ///
 /// One that does not exist is made. Idempotent by nature.
-#[utoipa::path(put, path = "/api/v1/groups/{group}", tag = "groups",
+#[utoipa::path(put, path = "/api/v1/groups/{group}", operation_id = "set_group", tag = "groups",
     params(("group" = String, Path, description = "Its name.")),
     request_body = GroupPatch,
     responses(
@@ -79,7 +79,7 @@ pub(super) async fn set(
 /// Hold a group's tasks back
 ///
 /// Running attempts run on. Idempotent by nature.
-#[utoipa::path(post, path = "/api/v1/groups/{group}/pause", tag = "groups",
+#[utoipa::path(post, path = "/api/v1/groups/{group}/pause", operation_id = "pause_group", tag = "groups",
     params(("group" = String, Path, description = "Its name.")),
     request_body = Option<NoBody>,
     responses(
@@ -96,7 +96,7 @@ pub(super) async fn pause(
 }
 
 /// Let a group's tasks run again
-#[utoipa::path(post, path = "/api/v1/groups/{group}/resume", tag = "groups",
+#[utoipa::path(post, path = "/api/v1/groups/{group}/resume", operation_id = "resume_group", tag = "groups",
     params(("group" = String, Path, description = "Its name.")),
     request_body = Option<NoBody>,
     responses(

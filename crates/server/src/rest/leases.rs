@@ -23,7 +23,7 @@ const BUILD: &str = "";
 ///
 /// Waits until there is work, or for `wait`. A slot of the pod is taken until the lease ends. When
 /// the answer was lost, the same `poll_id` gets the same leases again.
-#[utoipa::path(post, path = "/api/v1/leases", tag = "attempts",
+#[utoipa::path(post, path = "/api/v1/leases", operation_id = "lease_attempts", tag = "attempts",
     request_body(content = LeaseRequest, example = json!({
         "worker": "py-1", "pod": "laptop", "groups": ["hash"], "max": 1, "wait": 20,
         "poll_id": "6f1c",

@@ -28,7 +28,7 @@ const CHUNK: usize = 64 << 10;
 /// Read what an attempt printed
 ///
 /// With `follow` the pieces come as server-sent events until the attempt has ended.
-#[utoipa::path(get, path = "/api/v1/tasks/{id}/logs", tag = "tasks",
+#[utoipa::path(get, path = "/api/v1/tasks/{id}/logs", operation_id = "show_logs", tag = "tasks",
     params(("id" = String, Path, description = "Such as `12`, or `12.0`."), LogsQuery),
     responses((status = 200, description = "The pieces; as a stream, each is the data of an event.",
         content((Logs = "application/json"), (LogChunk = "text/event-stream")))))]

@@ -17,7 +17,7 @@ use crate::namespace::Gauges;
 const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Figures in Prometheus' text format
-#[utoipa::path(get, path = "/metrics", tag = "server", responses(
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "server", responses(
     (status = 200, description = "The figures.", body = String, content_type = "text/plain"),
 ))]
 pub(super) async fn metrics(

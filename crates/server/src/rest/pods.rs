@@ -33,7 +33,7 @@ fn pod(view: PodView) -> Pod {
 }
 
 /// List pods
-#[utoipa::path(get, path = "/api/v1/pods", tag = "pods", responses(
+#[utoipa::path(get, path = "/api/v1/pods", operation_id = "list_pods", tag = "pods", responses(
     (status = 200, description = "All pods.", body = Items<Pod>),
 ))]
 pub(super) async fn list(State(context): State<Context>, _: NoQuery) -> Answer<Json<Items<Pod>>> {
@@ -44,7 +44,7 @@ pub(super) async fn list(State(context): State<Context>, _: NoQuery) -> Answer<J
 }
 
 /// Show a pod
-#[utoipa::path(get, path = "/api/v1/pods/{pod}", tag = "pods",
+#[utoipa::path(get, path = "/api/v1/pods/{pod}", operation_id = "show_pod", tag = "pods",
     params(("pod" = String, Path, description = "Its name.")),
     responses((status = 200, description = "The pod.", body = Pod)))]
 pub(super) async fn show(
@@ -61,7 +61,7 @@ pub(super) async fn show(
 /// Change a pod
 ///
 /// One that does not exist is made. Idempotent by nature.
-#[utoipa::path(put, path = "/api/v1/pods/{pod}", tag = "pods",
+#[utoipa::path(put, path = "/api/v1/pods/{pod}", operation_id = "set_pod", tag = "pods",
     params(("pod" = String, Path, description = "Its name.")),
     request_body = PodPatch,
     responses(
@@ -93,7 +93,7 @@ pub(super) async fn set(
 /// Give a pod nothing new
 ///
 /// Running attempts run on. Idempotent by nature.
-#[utoipa::path(post, path = "/api/v1/pods/{pod}/pause", tag = "pods",
+#[utoipa::path(post, path = "/api/v1/pods/{pod}/pause", operation_id = "pause_pod", tag = "pods",
     params(("pod" = String, Path, description = "Its name.")),
     request_body = Option<NoBody>,
     responses(
@@ -118,7 +118,7 @@ pub(super) async fn pause(
 }
 
 /// Give a pod work again
-#[utoipa::path(post, path = "/api/v1/pods/{pod}/resume", tag = "pods",
+#[utoipa::path(post, path = "/api/v1/pods/{pod}/resume", operation_id = "resume_pod", tag = "pods",
     params(("pod" = String, Path, description = "Its name.")),
     request_body = Option<NoBody>,
     responses(
@@ -156,7 +156,7 @@ async fn change(context: &Context, pod: String, settings: PodSettings) -> Answer
 /// Free a pod's held slots
 ///
 /// Whoever asks vouches that the sandboxes of the lost attempts are gone.
-#[utoipa::path(post, path = "/api/v1/pods/{pod}/release", tag = "pods",
+#[utoipa::path(post, path = "/api/v1/pods/{pod}/release", operation_id = "release_pod", tag = "pods",
     params(("pod" = String, Path, description = "Its name.")),
     request_body = Option<NoBody>,
     responses((status = 200, description = "Its held slots are free.", body = Changed)))]

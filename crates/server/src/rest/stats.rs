@@ -27,7 +27,7 @@ const COUNTED: Duration = Duration::from_secs(5);
 /// How many tasks are where
 ///
 /// A tag's counts come from the store: they may lag, and what retention removed is not counted.
-#[utoipa::path(get, path = "/api/v1/stats", tag = "server", params(StatsQuery), responses(
+#[utoipa::path(get, path = "/api/v1/stats", operation_id = "show_stats", tag = "server", params(StatsQuery), responses(
     (status = 200, description = "The namespace now.", body = Stats),
 ))]
 pub(super) async fn stats(

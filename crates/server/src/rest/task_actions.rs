@@ -26,7 +26,7 @@ const ELEMENTS: usize = 1_000;
 ///
 /// Of an array everything that is unfinished is cancelled. A running attempt is told to stop, and
 /// killed when it does not. Cancelling is idempotent by nature: what was cancelled has ended.
-#[utoipa::path(post, path = "/api/v1/tasks/{id}/cancel", tag = "tasks",
+#[utoipa::path(post, path = "/api/v1/tasks/{id}/cancel", operation_id = "cancel_task", tag = "tasks",
     params(("id" = String, Path, description = "Such as `12`, or `12.0` for an element.")),
     request_body = Option<CancelRequest>,
     responses(
@@ -74,7 +74,7 @@ async fn ended_or_unknown(context: &Context, key: Key, rejection: Rejection) -> 
 ///
 /// Opens its next round, with fresh budgets and continuing attempt numbers. Of an array the failed
 /// and cancelled elements are retried. Asked again while the new round lives, the answer is 409.
-#[utoipa::path(post, path = "/api/v1/tasks/{id}/retry", tag = "tasks",
+#[utoipa::path(post, path = "/api/v1/tasks/{id}/retry", operation_id = "retry_task", tag = "tasks",
     params(("id" = String, Path, description = "Such as `12`, or `12.0` for an element.")),
     request_body = Option<NoBody>,
     responses(

@@ -31,7 +31,7 @@ const PAGE_STEP: usize = 200;
 /// With an `Idempotency-Key` the same request answers the same for ten minutes; made before the
 /// first try, it makes a lost answer harmless. A `dedup_key` in the task does the same for as long
 /// as the task lives and an hour after.
-#[utoipa::path(post, path = "/api/v1/tasks", tag = "tasks",
+#[utoipa::path(post, path = "/api/v1/tasks", operation_id = "submit_task", tag = "tasks",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 bytes.")),
     request_body(content = TaskSpec, example = json!({"group": "hash", "argv": ["sha256sum", "f"]})),
     responses(
@@ -69,7 +69,7 @@ pub(super) async fn submit(
 /// Submit many tasks
 ///
 /// All are accepted or none. The body is `{"tasks": [...]}`, the list alone, or one task a line.
-#[utoipa::path(post, path = "/api/v1/tasks:batch", tag = "tasks",
+#[utoipa::path(post, path = "/api/v1/tasks:batch", operation_id = "submit_tasks", tag = "tasks",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 bytes.")),
     request_body(content(
         (Submission = "application/json"),
@@ -119,7 +119,7 @@ async fn accept(
 /// A page may have fewer items than its limit and still not be the last: the last has no cursor.
 /// With `array` the elements of that array are listed by index, by `state` if that is given; an
 /// array is of one group and has the same tags throughout, so the other filters do not apply.
-#[utoipa::path(get, path = "/api/v1/tasks", tag = "tasks", params(TasksQuery), responses(
+#[utoipa::path(get, path = "/api/v1/tasks", operation_id = "list_tasks", tag = "tasks", params(TasksQuery), responses(
     (status = 200, description = "A page.", body = TaskPage),
 ))]
 pub(super) async fn list(
@@ -215,7 +215,7 @@ fn read_page(
 /// Show a task
 ///
 /// `id` is a task, an array, or an element such as `12.3`.
-#[utoipa::path(get, path = "/api/v1/tasks/{id}", tag = "tasks",
+#[utoipa::path(get, path = "/api/v1/tasks/{id}", operation_id = "show_task", tag = "tasks",
     params(("id" = String, Path, description = "Such as `12`, or `12.0` for an element.")),
     responses((status = 200, description = "The task.", body = TaskDetail)))]
 pub(super) async fn show(

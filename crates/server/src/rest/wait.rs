@@ -33,7 +33,7 @@ const COUNT_STEP: usize = 1_000;
 /// Waits for what lives when it is called, `timeout` at the most; repeated with the `handle` of the
 /// answer it goes on waiting for the same tasks. The counts of a group or tag are those of the
 /// watched tasks as long as none of them is retried or removed meanwhile.
-#[utoipa::path(post, path = "/api/v1/wait", tag = "tasks",
+#[utoipa::path(post, path = "/api/v1/wait", operation_id = "wait", tag = "tasks",
     request_body(content = WaitRequest, example = json!({"tag": "nightly", "timeout": 30})),
     responses((status = 200, description = "How far it is.", body = Waited)))]
 pub(super) async fn wait(

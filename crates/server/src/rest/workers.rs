@@ -32,7 +32,7 @@ fn worker(view: WorkerView) -> Worker {
 }
 
 /// List workers
-#[utoipa::path(get, path = "/api/v1/workers", tag = "workers", responses(
+#[utoipa::path(get, path = "/api/v1/workers", operation_id = "list_workers", tag = "workers", responses(
     (status = 200, description = "All workers, in the order they joined.", body = Items<Worker>),
 ))]
 pub(super) async fn list(
@@ -56,7 +56,7 @@ async fn find(context: &Context, name: String) -> Answer<WorkerView> {
 }
 
 /// Show a worker
-#[utoipa::path(get, path = "/api/v1/workers/{worker}", tag = "workers",
+#[utoipa::path(get, path = "/api/v1/workers/{worker}", operation_id = "show_worker", tag = "workers",
     params(("worker" = String, Path, description = "Its name.")),
     responses((status = 200, description = "The worker.", body = Worker)))]
 pub(super) async fn show(
@@ -70,7 +70,7 @@ pub(super) async fn show(
 /// Drain a worker
 ///
 /// It finishes what it has and gets nothing new. Idempotent by nature.
-#[utoipa::path(post, path = "/api/v1/workers/{worker}/drain", tag = "workers",
+#[utoipa::path(post, path = "/api/v1/workers/{worker}/drain", operation_id = "drain_worker", tag = "workers",
     params(("worker" = String, Path, description = "Its name.")),
     request_body = Option<DrainRequest>,
     responses((status = 200, description = "It gets nothing new.", body = Changed)))]

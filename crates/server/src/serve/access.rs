@@ -183,7 +183,7 @@ mod tests {
         access()
             .check(&request(method, path, headers))
             .err()
-            .map(|problem| problem.code)
+            .map(|problem| problem.code.clone())
     }
 
     const TOKEN: (&str, &str) = ("authorization", "Bearer secret");

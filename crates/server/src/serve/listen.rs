@@ -1,15 +1,20 @@
 //! Accepts connections and serves HTTP/1 and HTTP/2 on them.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tower::util::MapRequest;
 
 /// Bytes in flight on one stream before the sender waits: a full batch of tasks.
 const STREAM_WINDOW: u32 = 4 << 20;
@@ -38,12 +43,12 @@ pub(super) async fn listen(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "a connection ended as it began");
                         continue;
                     }
-                    spawn(stream, &builder, router.clone(), &connections);
+                    spawn(stream, peer, &builder, router.clone(), &connections);
                 }
                 Err(error) => pause(&error).await,
             },
@@ -85,11 +90,16 @@ fn builder() -> Builder<TokioExecutor> {
 
 fn spawn(
     stream: TcpStream,
+    peer: SocketAddr,
     builder: &Builder<TokioExecutor>,
     router: Router,
     connections: &GracefulShutdown,
 ) {
-    let service = TowerToHyperService::new(router);
+    let service = MapRequest::new(router, move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    });
+    let service = TowerToHyperService::new(service);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let watched = connections.watch(connection.into_owned());
     tokio::spawn(async move {
