@@ -2,7 +2,7 @@
 
 use crate::command::{Ended, OnLost, Outcome};
 use crate::event::Next;
-use crate::id::{Attempt, Key, WorkerId};
+use crate::id::{Attempt, GroupId, Key, WorkerId};
 use crate::limits;
 use crate::state::{EntryKey, Held, Lease, State, Timer, UnitPhase};
 use crate::time::{Span, Timestamp};
@@ -18,18 +18,9 @@ impl State {
         if key.index().is_none() {
             self.disarm_expiry(key.task());
         }
-        let Some(task) = self.tasks.get_mut(key.task()) else {
+        let Some((group_id, policy)) = self.set_running(key, attempt) else {
             return;
         };
-        let group_id = task.group;
-        let policy = task.policy;
-        // An array counts its skips as a whole.
-        task.unit.skips = 0;
-        if let Some(unit) = task.unit_mut(key.index()) {
-            unit.phase = UnitPhase::Running;
-            unit.attempts = attempt;
-            unit.skips = 0;
-        }
         self.meta.service += 1;
         let service = self.meta.service;
         let Some(worker) = self.workers.get_mut(&id) else {
@@ -83,6 +74,19 @@ impl State {
         self.touch(EntryKey::Lease(key, attempt));
         self.touch(EntryKey::Group(group_id));
         self.touch(EntryKey::Worker(id));
+    }
+
+    /// Marks a unit as running, and names its group and its policy.
+    fn set_running(&mut self, key: Key, attempt: Attempt) -> Option<(GroupId, u32)> {
+        let task = self.tasks.get_mut(key.task())?;
+        // An array counts its skips as a whole.
+        task.unit.skips = 0;
+        if let Some(unit) = task.unit_mut(key.index()) {
+            unit.phase = UnitPhase::Running;
+            unit.attempts = attempt;
+            unit.skips = 0;
+        }
+        Some((task.group, task.policy))
     }
 
     /// Those that wait longer than `key` and were passed over for it have been skipped once more.

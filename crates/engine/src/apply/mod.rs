@@ -9,23 +9,25 @@ mod workers;
 use crate::event::{Change, Event};
 use crate::id::GroupId;
 use crate::limits;
-use crate::state::{EntryKey, Group, State};
+use crate::state::{EntryKey, Group, LimitsInForce, State};
+use crate::time::Timestamp;
 
 /// Applies one event.
 pub fn apply(state: &mut State, event: &Event) {
-    let at = event.at;
-    state.meta.last_at = state.meta.last_at.max(at);
-    match &event.change {
+    state.meta.last_at = state.meta.last_at.max(event.at);
+    fold(state, event.at, &event.change);
+    sweep(state);
+    state.touch(EntryKey::Meta);
+}
+
+/// Which code folds which kind of event: a table, so it is as long as there are kinds.
+fn fold(state: &mut State, at: Timestamp, change: &Change) {
+    match change {
         Change::EpochStarted {
             epoch,
             writer,
             limits,
-        } => {
-            state.meta.epoch = *epoch;
-            state.meta.writer.clone_from(writer);
-            state.meta.limits = *limits;
-            state.detach_all();
-        }
+        } => state.start_epoch(*epoch, writer, *limits),
         Change::TermRenewed => {}
         Change::GroupCreated { group, name } => state.create_group(*group, name),
         Change::GroupSet {
@@ -77,7 +79,7 @@ pub fn apply(state: &mut State, event: &Event) {
         Change::Closed {
             key, phase, reason, ..
         } => state.closed(at, *key, *phase, *reason),
-        Change::Revived { .. } => state.revived(&event.change),
+        Change::Revived { .. } => state.revived(change),
         Change::Joined {
             worker,
             pod,
@@ -93,8 +95,6 @@ pub fn apply(state: &mut State, event: &Event) {
         Change::Announced { worker, keys } => state.announced(*worker, keys),
         Change::DrainSet { worker, on } => state.set_drain(*worker, *on),
     }
-    sweep(state);
-    state.touch(EntryKey::Meta);
 }
 
 /// Forgets a bounded number of dedup keys and answers whose time is over.
@@ -116,6 +116,13 @@ fn sweep(state: &mut State) {
 }
 
 impl State {
+    fn start_epoch(&mut self, epoch: u64, writer: &str, limits: LimitsInForce) {
+        self.meta.epoch = epoch;
+        writer.clone_into(&mut self.meta.writer);
+        self.meta.limits = limits;
+        self.detach_all();
+    }
+
     fn create_group(&mut self, id: GroupId, name: &str) {
         self.group_names.insert(name.to_owned(), id);
         self.groups.push(Group::new(name.to_owned()));

@@ -184,7 +184,7 @@ fn arriving(seed: u64, backlog: usize) -> Desk {
 
 #[test]
 fn a_full_queue_is_served_by_who_knows_it() {
-    for seed in 0..3 {
+    for seed in 0..2 {
         let desk = all_up_front(seed);
         let (rate, skips) = (desk.hit_rate(), desk.most_skips);
         println!("up front, seed {seed}: hits {rate:.3}, most skips {skips}");

@@ -182,10 +182,10 @@ fn run_many(seeds: std::ops::Range<u64>, affinity: bool) {
 
 #[test]
 fn promises_hold_for_random_commands() {
-    run_many(0..70, false);
+    run_many(0..60, false);
 }
 
 #[test]
 fn promises_hold_for_random_commands_with_affinity() {
-    run_many(1_000..1_040, true);
+    run_many(1_000..1_030, true);
 }

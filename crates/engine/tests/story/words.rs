@@ -112,15 +112,15 @@ impl Names {
             } => {
                 format!("task {key} is {}", state(*phase, *reason))
             }
-            Change::Revived { key, rounds, .. } => {
-                format!("task {key} lives again, round {}", rounds + 1)
-            }
             other => self.place(other),
         }
     }
 
     fn place(&self, change: &Change) -> String {
         match change {
+            Change::Revived { key, rounds, .. } => {
+                format!("task {key} lives again, round {}", rounds + 1)
+            }
             Change::PodCreated { name, slots, .. } => format!("pod {name} is new, slots {slots}"),
             Change::PodSet { pod, settings } => {
                 let slots = settings.slots.map(|slots| format!("slots {slots}"));
