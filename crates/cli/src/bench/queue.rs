@@ -1,0 +1,324 @@
+//! The measurements of `bench queue`, one after the other on one server.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use capataz_api::client::{Client, ClientConfig, ClientError};
+use capataz_api::limits::{BATCH_TASKS, LIST_LIMIT};
+use capataz_api::proto::TaskSpec;
+use capataz_api::rest::{StatsQuery, TasksQuery, WaitRequest};
+
+use super::figures::{Figures, LatencyMillis};
+use super::worker::{DRAINED, TIMED, now};
+use crate::doctor::sync;
+use crate::failure::Told;
+use crate::local::{LocalError, Process, Server};
+use crate::quantiles::Quantiles;
+use crate::talk::say;
+
+/// Submits of one client, each waiting for the one before.
+const ONE_BY_ONE: u64 = 500;
+/// Submits in flight at once, in the second measurement.
+const IN_FLIGHT: u64 = 64;
+/// Submits of that measurement.
+const IN_FLIGHT_TASKS: u64 = 20_000;
+/// Batches under way at once: one is read while another is synced.
+const BATCHES_IN_FLIGHT: usize = 4;
+/// Tasks whose way to their handler is timed, one at a time.
+const TIMED_TASKS: usize = 1_000;
+/// Tasks that go that way first and are not counted: connections, caches.
+const WARM_UP: usize = 50;
+/// The group of tasks that are only submitted; no worker serves it.
+const UNSERVED: &str = "bench-unserved";
+/// How often stats are asked for while something is awaited.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long workers may take to join.
+const JOIN: Duration = Duration::from_secs(20);
+
+/// How much is to be measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    /// Tasks that are queued and drained.
+    pub(crate) tasks: u64,
+    /// Worker processes.
+    pub(crate) workers: u32,
+    /// Slots of each worker's pod.
+    pub(crate) slots: u32,
+    /// Where the server's data goes; a temporary folder otherwise.
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BenchError {
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("the disk cannot be measured: {0}")]
+    Disk(#[from] std::io::Error),
+    #[error("only {joined} of {workers} workers joined within {JOIN:?}; one said: {said}")]
+    NoWorkers {
+        joined: usize,
+        workers: u32,
+        said: String,
+    },
+    #[error("{failed} tasks that do nothing failed")]
+    Failed { failed: u64 },
+    #[error("a timed task answered {got:?}, which is no number of nanoseconds")]
+    NoTime { got: String },
+    #[error("a submission was lost by a bug: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+impl Told for BenchError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            BenchError::Local(error) => error.hint(),
+            BenchError::Client(error) => error.hint(),
+            BenchError::Disk(_) => Some("--data-dir names another folder".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Measures everything, on a server and workers of its own.
+pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
+    let mut server = Server::start(load.data_dir.as_deref()).await?;
+    let raw_sync_ms = sync::measure(server.folder())?;
+    let client = Client::new(&ClientConfig {
+        server: server.url().to_owned(),
+        token: Some(server.token().to_owned()),
+        ..ClientConfig::default()
+    })?;
+    let bench = Bench { client, load };
+    say("bench: submitting one at a time");
+    let submit_one_per_s = bench.submit_in_flight(1, ONE_BY_ONE).await?;
+    say("bench: submitting with 64 in flight");
+    let submit_64_in_flight_per_s = bench.submit_in_flight(IN_FLIGHT, IN_FLIGHT_TASKS).await?;
+    say(format_args!(
+        "bench: submitting {} in batches",
+        bench.load.tasks
+    ));
+    bench.client.pause_group(DRAINED, true).await?;
+    bench.caught_up().await?;
+    let before = server.resident_bytes();
+    let submit_batch_per_s = bench.submit_in_batches().await?;
+    bench.caught_up().await?;
+    let grown = server
+        .resident_bytes()
+        .zip(before)
+        .map(|(now, was)| now.saturating_sub(was));
+    say(format_args!(
+        "bench: draining them with {} workers",
+        bench.load.workers
+    ));
+    let mut workers = bench.start_workers(&server).await?;
+    let (drain_per_s, history_lag_s) = bench.drain().await?;
+    say("bench: timing single tasks on an idle system");
+    let latency_ms = bench.time_single_tasks().await?;
+    server.still_runs()?;
+    for worker in &mut workers {
+        worker.still_runs()?;
+    }
+    let syncs = bench
+        .client
+        .stats(&StatsQuery::default())
+        .await?
+        .journal
+        .syncs;
+    for worker in workers {
+        worker.stop().await;
+    }
+    server.stop().await;
+    let Load {
+        tasks,
+        workers,
+        slots,
+        ..
+    } = bench.load;
+    Ok(Figures {
+        tasks,
+        workers,
+        slots,
+        submit_one_per_s,
+        submit_64_in_flight_per_s,
+        submit_batch_per_s,
+        drain_per_s,
+        latency_ms,
+        history_lag_s,
+        rss_bytes_per_queued_task: grown.map(|bytes| bytes as f64 / tasks as f64),
+        syncs,
+        raw_sync_ms,
+    })
+}
+
+struct Bench {
+    client: Client,
+    load: Load,
+}
+
+/// A task that does nothing.
+fn empty(group: &str) -> TaskSpec {
+    TaskSpec {
+        group: group.to_owned(),
+        ..TaskSpec::default()
+    }
+}
+
+fn per_second(count: u64, begun: Instant) -> f64 {
+    count as f64 / begun.elapsed().as_secs_f64()
+}
+
+impl Bench {
+    /// Submits `total` tasks singly from `clients` callers, each waiting for its answer.
+    async fn submit_in_flight(&self, clients: u64, total: u64) -> Result<f64, BenchError> {
+        let begun = Instant::now();
+        let callers: Vec<_> = (0..clients)
+            .map(|_| {
+                let client = self.client.clone();
+                tokio::spawn(async move {
+                    for _ in 0..total / clients {
+                        client.submit(empty(UNSERVED)).await?;
+                    }
+                    Ok::<_, ClientError>(())
+                })
+            })
+            .collect();
+        for caller in callers {
+            caller.await??;
+        }
+        Ok(per_second(total / clients * clients, begun))
+    }
+
+    /// Queues all tasks in the largest batches there are.
+    async fn submit_in_batches(&self) -> Result<f64, BenchError> {
+        let begun = Instant::now();
+        let mut left = self.load.tasks;
+        let mut under_way = tokio::task::JoinSet::new();
+        while left > 0 || !under_way.is_empty() {
+            if left > 0 && under_way.len() < BATCHES_IN_FLIGHT {
+                let size = left.min(BATCH_TASKS as u64);
+                left -= size;
+                let client = self.client.clone();
+                let batch = vec![empty(DRAINED); size as usize];
+                under_way.spawn(async move { client.submit_batch(batch).await.map(drop) });
+            } else if let Some(ended) = under_way.join_next().await {
+                ended??;
+            }
+        }
+        Ok(per_second(self.load.tasks, begun))
+    }
+
+    /// Waits until the history is where the journal ends, and says how long that took.
+    async fn caught_up(&self) -> Result<Duration, BenchError> {
+        let begun = Instant::now();
+        let query = StatsQuery::default();
+        let end = self.client.stats(&query).await?.journal.position;
+        while self.client.stats(&query).await?.journal.store_position < end {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(begun.elapsed())
+    }
+
+    /// Starts the workers and waits until all of them have joined.
+    async fn start_workers(&self, server: &Server) -> Result<Vec<Process>, BenchError> {
+        let slots = self.load.slots.to_string();
+        let start = |number: u32| {
+            let name = format!("bench-{number}");
+            server.join(&name, &["bench-worker", "--name", &name, "--slots", &slots])
+        };
+        let mut workers = (1..=self.load.workers)
+            .map(start)
+            .collect::<Result<Vec<_>, _>>()?;
+        let begun = Instant::now();
+        loop {
+            for worker in &mut workers {
+                worker.still_runs()?;
+            }
+            let joined = self.client.workers().await?.len();
+            if joined >= workers.len() {
+                return Ok(workers);
+            }
+            if begun.elapsed() > JOIN {
+                let said = workers.first().map(Process::said).unwrap_or_default();
+                return Err(BenchError::NoWorkers {
+                    joined,
+                    workers: self.load.workers,
+                    said,
+                });
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Lets the queued tasks go: how many end in a second, and how long the history takes to show
+    /// the last of them.
+    async fn drain(&self) -> Result<(f64, f64), BenchError> {
+        let query = StatsQuery {
+            group: Some(DRAINED.to_owned()),
+            tag: None,
+        };
+        let begun = Instant::now();
+        self.client.pause_group(DRAINED, false).await?;
+        loop {
+            let stats = self.client.stats(&query).await?;
+            let counts = stats
+                .groups
+                .first()
+                .map(|group| group.counts)
+                .unwrap_or_default();
+            if counts.failed > 0 {
+                return Err(BenchError::Failed {
+                    failed: counts.failed,
+                });
+            }
+            if counts.ended() >= self.load.tasks {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        let rate = per_second(self.load.tasks, begun);
+        Ok((rate, self.caught_up().await?.as_secs_f64()))
+    }
+
+    /// Submits single tasks that carry the time of their submit, each after the one before has
+    /// ended; their outputs say how long they took to reach their handlers.
+    async fn time_single_tasks(&self) -> Result<LatencyMillis, BenchError> {
+        let mut position = 0;
+        for _ in 0..WARM_UP + TIMED_TASKS {
+            let payload = Some(now().to_string().into_bytes().into());
+            let spec = TaskSpec {
+                payload,
+                ..empty(TIMED)
+            };
+            let ids = vec![self.client.submit(spec).await?.id];
+            let request = WaitRequest {
+                ids,
+                ..WaitRequest::default()
+            };
+            position = self.client.wait(request, None, |_| {}).await?.position;
+        }
+        let query = TasksQuery {
+            group: Some(TIMED.to_owned()),
+            limit: Some(LIST_LIMIT),
+            position: Some(position),
+            ..TasksQuery::default()
+        };
+        let mut page = self.client.list(&query).await?.items;
+        page.sort_by_key(|task| task.submitted_at);
+        let mut millis = Quantiles::default();
+        for task in page.iter().skip(WARM_UP) {
+            let text = task
+                .output
+                .as_ref()
+                .and_then(|output| output.as_text())
+                .unwrap_or_default();
+            let nanoseconds: u64 = text.parse().map_err(|_| BenchError::NoTime {
+                got: text.to_owned(),
+            })?;
+            millis.add(nanoseconds as f64 / 1e6);
+        }
+        Ok(LatencyMillis::from(&millis))
+    }
+}

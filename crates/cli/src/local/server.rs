@@ -1,0 +1,120 @@
+//! `capataz serve` on a free port.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::{LocalError, Process};
+
+/// How long a server may take to begin.
+const BEGIN: Duration = Duration::from_secs(20);
+
+/// How often its address is looked for.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A server of this command's own.
+pub(crate) struct Server {
+    process: Process,
+    folder: PathBuf,
+    /// Removes the folder, when it was made for this server.
+    _temporary: Option<TempDir>,
+    url: String,
+    token: String,
+}
+
+impl Server {
+    /// Starts one with its data in `folder`, or in a temporary one, and waits until it can be
+    /// spoken to.
+    pub(crate) async fn start(folder: Option<&Path>) -> Result<Server, LocalError> {
+        let temporary = match folder {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().map_err(LocalError::NoFolder)?),
+        };
+        let made = temporary.as_ref().map(TempDir::path);
+        let folder = folder.or(made).expect("one of the two is there").to_owned();
+        std::fs::create_dir_all(&folder).map_err(LocalError::NoFolder)?;
+        let address = folder.join("address");
+        // A file from an earlier server in this folder names a port that is another's by now.
+        let _ = std::fs::remove_file(&address);
+        let data = folder.to_string_lossy();
+        let arguments = ["serve", "--data-dir", &*data, "--listen", "127.0.0.1:0"];
+        let mut process = Process::start(&arguments, &[], &folder.join("serve.log"))?;
+        let begun = Instant::now();
+        let url = loop {
+            process.still_runs()?;
+            match std::fs::read_to_string(&address) {
+                Ok(text) if text.ends_with('\n') => break text.trim().to_owned(),
+                _ if begun.elapsed() > BEGIN => {
+                    return Err(LocalError::NotReady {
+                        waited: BEGIN,
+                        said: process.said(),
+                    });
+                }
+                _ => tokio::time::sleep(LOOK).await,
+            }
+        };
+        let path = folder.join("admin-token");
+        let token = match std::fs::read_to_string(&path) {
+            Ok(token) => token.trim().to_owned(),
+            Err(cause) => return Err(LocalError::Unreadable { path, cause }),
+        };
+        Ok(Server {
+            process,
+            folder,
+            _temporary: temporary,
+            url,
+            token,
+        })
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its admin token.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Its data folder, where its workers' logs go too.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Starts `capataz ARGUMENTS` as a client or worker of this server; it says what it has to say
+    /// to the file `NAME.log` in the server's folder.
+    pub(crate) fn join(&self, name: &str, arguments: &[&str]) -> Result<Process, LocalError> {
+        let variables = [
+            ("CAPATAZ_SERVER", self.url()),
+            ("CAPATAZ_TOKEN", self.token()),
+        ];
+        Process::start(
+            arguments,
+            &variables,
+            &self.folder.join(format!("{name}.log")),
+        )
+    }
+
+    /// An error when it has ended.
+    pub(crate) fn still_runs(&mut self) -> Result<(), LocalError> {
+        self.process.still_runs()
+    }
+
+    /// Bytes of memory it takes now; `None` where that cannot be seen.
+    pub(crate) fn resident_bytes(&self) -> Option<u64> {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id()?)).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+        Some(kib * 1024)
+    }
+
+    /// Ends it gracefully.
+    pub(crate) async fn stop(self) {
+        self.process.stop().await;
+    }
+}
