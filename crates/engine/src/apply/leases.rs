@@ -1,6 +1,6 @@
 //! Leases are given, start and end.
 
-use crate::command::{Ended, OnLost, Outcome};
+use crate::command::{Ended, Hello, OnLost, Outcome};
 use crate::event::Next;
 use crate::id::{Attempt, GroupId, Key, WorkerId};
 use crate::limits;
@@ -169,24 +169,16 @@ impl State {
         if let Some(group) = self.groups.get_mut(lease.group.0 as usize) {
             group.running = group.running.saturating_sub(1);
         }
-        let mut who = (String::new(), 0);
         if let Some(worker) = self.workers.get_mut(&lease.worker) {
             worker.leases.remove(&token);
-            who = (worker.hello.name.clone(), worker.hello.incarnation);
         }
         let mut was_full = false;
         if let Some(pod) = self.pods.get_mut(&lease.pod) {
             was_full = !pod.has_room();
             pod.used = pod.used.saturating_sub(1);
             if ended == Ended::Lost && pod.on_lost == OnLost::Hold {
-                let (key, attempt) = token;
-                pod.held.push(Held {
-                    key,
-                    attempt,
-                    worker: who.0,
-                    incarnation: who.1,
-                    since: at,
-                });
+                let hello = self.workers.get(&lease.worker).map(|worker| &worker.hello);
+                pod.held.push(held(token, at, hello));
                 self.touch(EntryKey::Pod(lease.pod));
             }
         }
@@ -198,6 +190,19 @@ impl State {
         self.refresh_worker(lease.worker);
         self.note_empty(lease.pod, at);
         self.touch(EntryKey::Group(lease.group));
+    }
+}
+
+/// The slot of a lost attempt, with the worker that could say that its sandbox is gone.
+fn held(token: (Key, Attempt), since: Timestamp, hello: Option<&Hello>) -> Held {
+    let text = |get: fn(&Hello) -> &String| hello.map(get).cloned().unwrap_or_default();
+    Held {
+        key: token.0,
+        attempt: token.1,
+        worker: text(|hello| &hello.name),
+        incarnation: hello.map_or(0, |hello| hello.incarnation),
+        host: text(|hello| &hello.host),
+        since,
     }
 }
 

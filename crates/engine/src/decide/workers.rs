@@ -1,5 +1,7 @@
 //! Workers join, leave, are lost, and poll.
 
+use std::cmp::Ordering;
+
 use super::report::lost;
 use super::settings::check_room;
 use super::{answered, check_range, done};
@@ -8,7 +10,7 @@ use crate::event::Change;
 use crate::id::{Attempt, GroupId, Key, PodId, WorkerId};
 use crate::limits;
 use crate::rejection::Rejection;
-use crate::state::{Lease, State, Worker};
+use crate::state::{Held, Lease, State, Worker};
 use crate::time::Timestamp;
 
 pub(super) fn join(state: &State, now: Timestamp, hello: Hello) -> Result<Decision, Rejection> {
@@ -116,14 +118,21 @@ fn end_missing(state: &State, now: Timestamp, id: WorkerId, hello: &Hello) -> Ve
 }
 
 /// Slots held for lost attempts of this worker, which by joining says that they are gone: all
-/// those of an older incarnation, and those of this one that it does not list as running.
+/// those of an older incarnation, and those of this one that it does not list as running. A worker
+/// of that name on another host knows nothing of them.
 fn release_held(state: &State, hello: &Hello) -> Vec<Change> {
     let mut changes = Vec::new();
+    let is_own = |held: &&Held| held.worker == hello.name && held.host == hello.host;
     for (pod, entry) in &state.pods {
-        for held in entry.held.iter().filter(|held| held.worker == hello.name) {
+        for held in entry.held.iter().filter(is_own) {
             let token = (held.key, held.attempt);
-            let same = held.incarnation == hello.incarnation;
-            if !same || !hello.running.contains(&token) {
+            let is_gone = match held.incarnation.cmp(&hello.incarnation) {
+                Ordering::Less => true,
+                Ordering::Equal => !hello.running.contains(&token),
+                // An old process that comes back knows nothing of its successor's sandboxes.
+                Ordering::Greater => false,
+            };
+            if is_gone {
                 let (key, attempt) = token;
                 changes.push(Change::SlotReleased {
                     pod: *pod,

@@ -32,6 +32,8 @@ pub(crate) struct Held {
     pub(crate) attempt: Attempt,
     pub(crate) worker: String,
     pub(crate) incarnation: u128,
+    /// Only a worker on this host can vouch for what is left there.
+    pub(crate) host: String,
     pub(crate) since: Timestamp,
 }
 
