@@ -2,7 +2,7 @@
 //! damaged it is set aside and a new one begun, because nothing but old output depends on it.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use capataz_api::limits::LOG_BYTES;
@@ -201,7 +201,7 @@ fn size_of(connection: &Connection, key: Key, attempt: Attempt) -> rusqlite::Res
     Ok(size as usize)
 }
 
-fn connect(path: &PathBuf) -> Result<Connection, LogError> {
+fn connect(path: &Path) -> Result<Connection, LogError> {
     let connection = database::open_writer(path)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != FORMAT {

@@ -101,6 +101,10 @@ impl Projector {
         }
         tally.flush(connection)?;
         tally.drop_empty_tags(connection)?;
+        let doomed = connection
+            .prepare_cached("SELECT 1 FROM doomed")?
+            .exists([])?;
+        step.done &= !doomed;
         if step.done {
             let sql = "DELETE FROM worker WHERE left_at < ?";
             connection.prepare_cached(sql)?.execute([cutoff])?;

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use capataz_engine::{Change, Event, GroupId, Hello, Key, Phase, TaskId, Timestamp, WorkerId};
+use capataz_engine::{
+    Accepted, Change, Event, GroupId, Hello, Key, Phase, Reason, TaskId, Timestamp, WorkerId,
+};
 use rusqlite::Connection;
 
 use super::fold::End;
@@ -26,7 +28,7 @@ pub(super) struct Slot {
 
 /// A worker's session came or went.
 pub(super) enum Session {
-    Joined(WorkerId, Timestamp, Hello),
+    Joined(WorkerId, Timestamp, Box<Hello>),
     Left(WorkerId, Timestamp),
 }
 
@@ -125,18 +127,81 @@ impl Work {
     pub(super) fn fold(&mut self, event: &Event) {
         let at = event.at;
         match &event.change {
-            Change::Submitted { first, tasks, .. } => {
-                for (offset, accepted) in tasks.iter().enumerate() {
-                    let id = TaskId(first.0 + offset as u64);
-                    self.bodies.push((id, accepted.task.body.clone()));
-                    self.add(id.key(), Row::accepted(at, accepted));
-                }
-                self.next_task = self.next_task.max(first.0 + tasks.len() as u64);
+            Change::Submitted { first, tasks, .. } => self.submitted(at, *first, tasks),
+            Change::Due { .. }
+            | Change::Closed { .. }
+            | Change::Revived { .. }
+            | Change::Leased { .. }
+            | Change::Started { .. }
+            | Change::AttemptEnded { .. }
+            | Change::LeaseReleased { .. } => {
+                self.fold_task(at, &event.change);
+                self.fold_attempt(at, &event.change);
             }
-            Change::Due { key } => match self.is_array(*key) {
-                true => self.edit(*key, |row| row.array_due(at)),
-                false => self.change(at, *key, |row| row.due(at)),
+            Change::GroupCreated { group, name } => self.groups.push((*group, name.clone())),
+            Change::Joined { worker, hello, .. } => {
+                let hello = Box::new(hello.clone());
+                self.sessions.push(Session::Joined(*worker, at, hello));
+            }
+            Change::Left { worker, .. } => self.sessions.push(Session::Left(*worker, at)),
+            Change::EpochStarted { epoch, .. } => self.epoch = *epoch,
+            Change::TermRenewed
+            | Change::GroupSet { .. }
+            | Change::PodCreated { .. }
+            | Change::PodSet { .. }
+            | Change::PodReleased { .. }
+            | Change::SlotReleased { .. }
+            | Change::PodForgotten { .. }
+            | Change::Detached { .. }
+            | Change::PollOpened { .. }
+            | Change::PollClosed { .. }
+            | Change::Announced { .. }
+            | Change::DrainSet { .. } => {}
+        }
+    }
+
+    fn submitted(&mut self, at: Timestamp, first: TaskId, tasks: &[Accepted]) {
+        for (id, accepted) in (first.0..).map(TaskId).zip(tasks) {
+            self.bodies.push((id, accepted.task.body.clone()));
+            self.add(id.key(), Row::accepted(at, accepted));
+        }
+        self.next_task = self.next_task.max(first.0 + tasks.len() as u64);
+    }
+
+    /// What changes a task as a whole.
+    fn fold_task(&mut self, at: Timestamp, change: &Change) {
+        match change {
+            Change::Due { key } if self.is_array(*key) => self.edit(*key, |row| row.array_due(at)),
+            Change::Due { key } => self.change(at, *key, |row| row.due(at)),
+            Change::Closed {
+                key,
+                phase,
+                reason,
+                note,
+            } => match self.is_array(*key) {
+                true => self.close_array(at, key.task(), *phase, *reason, note),
+                false => self.change(at, *key, |row| row.close(at, *phase, *reason, note)),
             },
+            Change::Revived {
+                key,
+                group,
+                priority,
+                submitted_at,
+                rounds,
+                ..
+            } => {
+                if key.index().is_none() && !self.rows.contains_key(key) {
+                    self.add(*key, Row::anew(*group, *priority, *submitted_at));
+                }
+                self.change(at, *key, |row| row.revive(at, *rounds));
+            }
+            _ => {}
+        }
+    }
+
+    /// What changes an attempt, and with it its task.
+    fn fold_attempt(&mut self, at: Timestamp, change: &Change) {
+        match change {
             Change::Leased {
                 key,
                 attempt,
@@ -180,47 +245,7 @@ impl Work {
             } => {
                 self.edit(*key, |row| row.release(at, *attempt, *ended));
             }
-            Change::Closed {
-                key,
-                phase,
-                reason,
-                note,
-            } => match self.is_array(*key) {
-                true => self.close_array(at, key.task(), *phase, *reason, note),
-                false => self.change(at, *key, |row| row.close(at, *phase, *reason, note)),
-            },
-            Change::Revived {
-                key,
-                group,
-                priority,
-                submitted_at,
-                rounds,
-                ..
-            } => {
-                if key.index().is_none() && !self.rows.contains_key(key) {
-                    self.add(*key, Row::anew(*group, *priority, *submitted_at));
-                }
-                self.change(at, *key, |row| row.revive(at, *rounds));
-            }
-            Change::GroupCreated { group, name } => self.groups.push((*group, name.clone())),
-            Change::Joined { worker, hello, .. } => {
-                self.sessions
-                    .push(Session::Joined(*worker, at, hello.clone()));
-            }
-            Change::Left { worker, .. } => self.sessions.push(Session::Left(*worker, at)),
-            Change::EpochStarted { epoch, .. } => self.epoch = *epoch,
-            Change::TermRenewed
-            | Change::GroupSet { .. }
-            | Change::PodCreated { .. }
-            | Change::PodSet { .. }
-            | Change::PodReleased { .. }
-            | Change::SlotReleased { .. }
-            | Change::PodForgotten { .. }
-            | Change::Detached { .. }
-            | Change::PollOpened { .. }
-            | Change::PollClosed { .. }
-            | Change::Announced { .. }
-            | Change::DrainSet { .. } => {}
+            _ => {}
         }
     }
 
@@ -277,14 +302,7 @@ impl Work {
         self.rows.insert(array, of);
     }
 
-    fn close_array(
-        &mut self,
-        at: Timestamp,
-        id: TaskId,
-        phase: Phase,
-        reason: capataz_engine::Reason,
-        note: &str,
-    ) {
+    fn close_array(&mut self, at: Timestamp, id: TaskId, phase: Phase, reason: Reason, note: &str) {
         let live: Vec<Key> = self
             .rows
             .range(id.element(0)..TaskId(id.0 + 1).key())

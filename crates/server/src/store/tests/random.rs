@@ -71,11 +71,11 @@ impl Walk {
     fn submit(&mut self, a: u8, b: u8) {
         let mut wanted = spec(&format!("g{}", a % 3));
         wanted.max_attempts = Some(u32::from(b % 3) + 1);
-        wanted.count = (a % 5 == 0).then_some(u32::from(b % 7) + 1);
+        wanted.count = (a.is_multiple_of(5)).then_some(u32::from(b % 7) + 1);
         wanted.tags = (0..b % 3).map(|tag| format!("t{tag}")).collect();
         let now = self.driver.now;
         self.driver.submit(&wanted, |task| {
-            task.not_before = (b % 4 == 0).then_some(now + Span::secs(5));
+            task.not_before = (b.is_multiple_of(4)).then_some(now + Span::secs(5));
             task.expires_at = (b % 6 == 1).then_some(now + Span::secs(8));
             task.dedup = (b % 8 == 3).then_some((u128::from(now.0), 1));
         });
