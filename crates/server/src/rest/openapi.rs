@@ -96,6 +96,7 @@ pub(super) fn complete(document: &mut utoipa::openapi::OpenApi) {
                     "The body is not of the media type that is taken.",
                 );
             }
+            show_problems(operation);
         }
     }
 }
@@ -110,14 +111,24 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool
 
 fn refuse(operation: &mut Operation, status: u16, description: &str) {
     let responses = &mut operation.responses.responses;
-    responses.entry(status.to_string()).or_insert_with(|| {
-        let mut response = Response::new(description);
-        let schema = Ref::from_schema_name("Problem");
-        response
-            .content
-            .insert(MEDIA_TYPE.to_owned(), Content::new(Some(schema)).into());
-        RefOr::T(response)
-    });
+    let refusal = || RefOr::T(Response::new(description));
+    responses.entry(status.to_string()).or_insert_with(refusal);
+}
+
+/// Every refusal is a problem document, unless its route says that it is something else.
+fn show_problems(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        if status.starts_with(['4', '5']) && response.content.is_empty() {
+            let schema = Ref::from_schema_name("Problem");
+            let content = Content::new(Some(schema));
+            response
+                .content
+                .insert(MEDIA_TYPE.to_owned(), content.into());
+        }
+    }
 }
 
 /// The routes of the document and the page. The document is rendered once.

@@ -34,8 +34,21 @@ impl<S: Send + Sync, T: rest::Body> FromRequest<S> for Json<T> {
         if !body.is_empty() {
             media_type(&head.headers, &[JSON])?;
         }
-        Ok(Json(rest::parse_body(&body)?))
+        Ok(Json(rest::parse_body(&body).map_err(name_missing)?))
     }
+}
+
+/// The derived readers say only in words which field is missing.
+fn name_missing(problem: Problem) -> Problem {
+    let missing = problem.detail.strip_prefix("missing field `");
+    let Some((name, _)) = missing.and_then(|rest| rest.split_once('`')) else {
+        return problem;
+    };
+    let field = match &problem.field {
+        Some(place) => format!("{place}.{name}"),
+        None => name.to_owned(),
+    };
+    problem.field(field)
 }
 
 /// Query parameters.

@@ -41,6 +41,7 @@ pub(crate) fn router(
     routes
         .merge(openapi::router(&document))
         .route("/api", any(unknown))
+        .route("/api/", any(unknown))
         .route("/api/{*path}", any(unknown))
         .method_not_allowed_fallback(wrong_method)
         .with_state(context)

@@ -1,0 +1,9 @@
+//! REST as clients see it: a real server on a free port, and nothing but HTTP.
+
+mod attempts;
+mod bad_input;
+mod events;
+mod lists;
+mod routes;
+mod server;
+mod waiting;

@@ -1,0 +1,197 @@
+//! A server of its own for each test.
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use capataz_server::{Running, ServeOptions};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+/// A server in a temporary folder, on a free port.
+pub struct Server {
+    running: Mutex<Option<Running>>,
+    url: String,
+    token: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    _dir: tempfile::TempDir,
+}
+
+/// An answer, read whole.
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error} in {}: {:?}", self.status, self.body))
+    }
+
+    /// The code of a refusal.
+    pub fn code(&self) -> String {
+        let content_type = self
+            .headers
+            .get("content-type")
+            .map(|value| value.as_bytes());
+        assert_eq!(
+            content_type,
+            Some(&b"application/problem+json"[..]),
+            "{:?}",
+            self.body
+        );
+        self.json()["code"]
+            .as_str()
+            .expect("a problem has a code")
+            .to_owned()
+    }
+
+    /// The JSON of an answer that must be a success.
+    pub fn ok(&self) -> Value {
+        assert!(
+            (200..300).contains(&self.status),
+            "{}: {:?}",
+            self.status,
+            self.body
+        );
+        self.json()
+    }
+}
+
+impl Server {
+    pub async fn start() -> Server {
+        Server::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut ServeOptions)) -> Server {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut options = ServeOptions::new(dir.path());
+        options.listen = "127.0.0.1:0".parse().expect("an address");
+        change(&mut options);
+        let running = capataz_server::serve(options)
+            .await
+            .expect("the server starts");
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let (url, token) = (running.url(), running.token().to_owned());
+        Server {
+            running: Mutex::new(Some(running)),
+            url,
+            token,
+            client,
+            _dir: dir,
+        }
+    }
+
+    /// Begins to stop, while requests are still on their way.
+    pub fn begin_stop(&self) -> JoinHandle<()> {
+        let running = self.running.lock().expect("nobody panicked with it").take();
+        tokio::spawn(running.expect("it is stopped once").shutdown())
+    }
+
+    pub async fn stop(self) {
+        self.begin_stop().await.expect("the server stops");
+    }
+
+    /// Sends a request and returns as soon as the answer begins.
+    pub async fn open(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Response<Incoming> {
+        let uri = format!("{}{path}", self.url);
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).expect("a request");
+        self.client.request(request).await.expect("an answer")
+    }
+
+    /// Sends a request with exactly these headers.
+    pub async fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Reply {
+        let response = self.open(method, path, headers, body).await;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("a whole body").to_bytes();
+        Reply {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        }
+    }
+
+    pub fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+
+    /// Sends a request with the token and a JSON body.
+    pub async fn send(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Reply {
+        let bearer = self.bearer();
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        self.raw(method, path, &headers, body).await
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        let bearer = self.bearer();
+        self.raw("GET", path, &[("authorization", &bearer)], "")
+            .await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.send("POST", path, body.to_string()).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Reply {
+        self.send("PUT", path, body.to_string()).await
+    }
+
+    /// Submits a task and returns its id.
+    pub async fn submit(&self, spec: Value) -> String {
+        let submitted = self.post("/api/v1/tasks", spec).await.ok();
+        submitted["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The task as `GET /tasks/{id}` shows it.
+    pub async fn task(&self, id: &str) -> Value {
+        self.get(&format!("/api/v1/tasks/{id}")).await.ok()
+    }
+
+    /// Leases up to `max` attempts of group `g`.
+    pub async fn lease(&self, poll_id: &str, max: u32) -> Vec<(String, u64)> {
+        let body = serde_json::json!({
+            "worker": "w", "pod": "p", "slots": 100, "groups": ["g"], "max": max,
+            "poll_id": poll_id,
+        });
+        let leases = self.post("/api/v1/leases", body).await.ok();
+        let leases = leases["leases"].as_array().expect("leases").clone();
+        let token = |lease: &Value| {
+            let task = lease["task"].as_str().expect("a task").to_owned();
+            (task, lease["attempt"].as_u64().expect("an attempt"))
+        };
+        leases.iter().map(token).collect()
+    }
+
+    /// Reports on an attempt.
+    pub async fn report(&self, (task, attempt): &(String, u64), verb: &str, body: Value) -> Reply {
+        self.post(&format!("/api/v1/attempts/{task}/{attempt}/{verb}"), body)
+            .await
+    }
+}
