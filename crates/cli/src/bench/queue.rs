@@ -130,13 +130,16 @@ pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
     for worker in workers {
         worker.stop().await;
     }
+    let Bench { client, load } = bench;
+    // Its connections would keep the server from ending.
+    drop(client);
     server.stop().await;
     let Load {
         tasks,
         workers,
         slots,
         ..
-    } = bench.load;
+    } = load;
     Ok(Figures {
         tasks,
         workers,

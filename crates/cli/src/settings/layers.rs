@@ -313,4 +313,18 @@ mod tests {
         let missing = load(Some(Path::new("/nonexistent/capataz.toml")), |_| None);
         assert!(matches!(missing, Err(SettingsError::Unreadable { .. })));
     }
+
+    #[test]
+    fn the_documentation_shows_the_whole_file() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/reference/configuration.md"
+        );
+        let page = std::fs::read_to_string(path).unwrap();
+        let shown = format!("```toml\n{DEFAULTS}```");
+        assert!(
+            page.contains(&shown),
+            "docs/reference/configuration.md shows another file"
+        );
+    }
 }

@@ -22,7 +22,10 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(begun.elapsed() < PATIENCE, "still not after {PATIENCE:?}: {what}");
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "still not after {PATIENCE:?}: {what}"
+        );
         std::thread::sleep(LOOK);
     }
 }
@@ -30,7 +33,10 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// Whether a process of this id runs; one that waits to be reaped does not.
 pub fn alive(id: i32) -> bool {
     match fs::read_to_string(format!("/proc/{id}/stat")) {
-        Ok(stat) => !stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")),
+        Ok(stat) => !stat
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.starts_with(" Z")),
         Err(_) => false,
     }
 }
@@ -44,10 +50,22 @@ pub struct Process {
 impl Process {
     /// Starts `command`; what it says goes to the file `said`, after what is there.
     pub fn start(mut command: Command, said: &Path) -> Process {
-        let file = File::options().create(true).append(true).open(said).unwrap();
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(said)
+            .unwrap();
         let also = file.try_clone().unwrap();
-        let child = command.stdin(Stdio::null()).stdout(file).stderr(also).spawn().unwrap();
-        Process { child, said: said.to_owned() }
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(also)
+            .spawn()
+            .unwrap();
+        Process {
+            child,
+            said: said.to_owned(),
+        }
     }
 
     pub fn id(&self) -> i32 {

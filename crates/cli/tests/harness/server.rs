@@ -21,7 +21,9 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Place {
-        Place { folder: tempfile::tempdir().unwrap() }
+        Place {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -81,8 +83,18 @@ impl Server {
         let data = place.path().join("data");
         let mut process = serve(&place, &data, "127.0.0.1:0", lease);
         let address = ready(&mut process, &data);
-        let token = fs::read_to_string(data.join("admin-token")).unwrap().trim().to_owned();
-        Server { process, data, address, token, lease, place }
+        let token = fs::read_to_string(data.join("admin-token"))
+            .unwrap()
+            .trim()
+            .to_owned();
+        Server {
+            process,
+            data,
+            address,
+            token,
+            lease,
+            place,
+        }
     }
 
     pub fn place(&self) -> &Place {
@@ -121,7 +133,9 @@ impl Server {
     /// A client or worker of this server.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.command(arguments);
-        command.env("CAPATAZ_SERVER", &self.address).env("CAPATAZ_TOKEN", &self.token);
+        command
+            .env("CAPATAZ_SERVER", &self.address)
+            .env("CAPATAZ_TOKEN", &self.token);
         command
     }
 
@@ -133,7 +147,10 @@ impl Server {
 
     /// Runs `capataz LINE -- ARGV`.
     pub fn run_argv(&self, line: &str, argv: &[&str]) -> Run {
-        let words = line.split_whitespace().chain(["--"]).chain(argv.iter().copied());
+        let words = line
+            .split_whitespace()
+            .chain(["--"])
+            .chain(argv.iter().copied());
         let words: Vec<&str> = words.collect();
         Run::of(self.command(&words))
     }
@@ -142,12 +159,18 @@ impl Server {
     #[track_caller]
     pub fn submit_script(&self, flags: &str, script: &str) -> String {
         let argv = ["/bin/sh", "-c", script];
-        self.run_argv(&format!("submit {flags}"), &argv).exits(0).trim().to_owned()
+        self.run_argv(&format!("submit {flags}"), &argv)
+            .exits(0)
+            .trim()
+            .to_owned()
     }
 
     /// Starts `capataz worker FLAGS` in the background.
     pub fn worker(&self, flags: &str) -> Process {
-        let words: Vec<&str> = ["worker"].into_iter().chain(flags.split_whitespace()).collect();
+        let words: Vec<&str> = ["worker"]
+            .into_iter()
+            .chain(flags.split_whitespace())
+            .collect();
         let name = flags.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
         let said = self.place.path().join(format!("worker{name}.log"));
         Process::start(self.command(&words), &said)
@@ -170,7 +193,10 @@ impl Server {
     #[track_caller]
     pub fn items(&self, line: &str) -> Vec<Value> {
         let page = self.run(&format!("{line} --output json")).json();
-        page["items"].as_array().unwrap_or_else(|| panic!("no items: {page}")).clone()
+        page["items"]
+            .as_array()
+            .unwrap_or_else(|| panic!("no items: {page}"))
+            .clone()
     }
 }
 
