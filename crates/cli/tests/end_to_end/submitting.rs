@@ -137,7 +137,7 @@ fn a_spec_of_every_kind_arrives_as_it_was_sent() {
         json!({"base64": "/w=="}),
     ];
     assert_eq!(outputs, wanted);
-    assert_eq!(server.task(&ids[1])["tags"], json!(["x", "all"]));
+    assert_eq!(server.task(&ids[1])["tags"], json!(["all", "x"]), "a set");
     assert_eq!(server.task(&ids[5])["meta"], json!({"kept": true}));
 }
 
