@@ -42,8 +42,9 @@ pub(super) async fn logs(
     let Some(record) = context.read(move |store| store.task(key)).await? else {
         return Err(not_found("task", &id).into());
     };
+    // 0 when there was none yet: who follows waits for the first.
     let attempt = query.attempt.unwrap_or(record.attempt);
-    if attempt > record.attempt {
+    if attempt > record.attempt || query.attempt == Some(0) {
         return Err(not_found("attempt", &attempt.to_string()).into());
     }
     let mut printed = Printed {
@@ -80,6 +81,15 @@ struct Printed {
 impl Printed {
     /// What came since the last look, and whether nothing more can come.
     async fn look(&mut self) -> Answer<(Vec<LogChunk>, bool)> {
+        if self.attempt == 0 {
+            let key = self.key;
+            let task = self.context.read(move |store| store.task(key)).await?;
+            match task.filter(|task| task.phase.is_live() || task.attempt > 0) {
+                None => return Ok((Vec::new(), true)),
+                Some(task) if task.attempt == 0 => return Ok((Vec::new(), false)),
+                Some(task) => self.attempt = task.attempt,
+            }
+        }
         let (key, number) = (self.key, self.attempt);
         // Whether it has ended is read first: what was printed before that is then there.
         let attempts = self.context.read(move |store| store.attempts(key)).await?;

@@ -192,9 +192,9 @@ async fn a_stream_can_be_narrowed() {
 async fn logs_are_followed_until_the_attempt_has_ended() {
     let server = Server::start().await;
     let id = server.submit(json!({"group": "g"})).await;
-    let token = server.lease("a", 1).await.remove(0);
     let path = format!("/api/v1/tasks/{id}/logs?follow=true");
     let events = Events::open(&server, &path, &[]).await;
+    let token = server.lease("a", 1).await.remove(0);
     let report = json!({"stdout_tail": "out", "stderr_tail": {"base64": "/w=="}});
     server.report(&token, "complete", report).await.ok();
     let pieces = events.rest().await;
