@@ -4,6 +4,7 @@ use capataz_engine::TaskId;
 use capataz_journal::Position;
 use rusqlite::Connection;
 
+use super::aside::with_suffix;
 use super::bodies::{self, BodyError};
 use super::database::{self, Fault};
 use super::entries::{self, LoadError};
@@ -14,6 +15,12 @@ use super::project::{ProjectError, Projector};
 /// them: a few tens of milliseconds. A store with fewer is verified as a whole, its seal included;
 /// in a larger one each verification goes on where the last one ended.
 pub(super) const VERIFIED_ENTRIES: usize = 10_000;
+
+/// Bytes of bodies that one verification reads; it ends early then.
+const VERIFIED_BYTES: usize = 32 << 20;
+/// Bytes of WAL from which a checkpoint waits for readers, so that the WAL can begin anew: it grows
+/// for as long as any two reads overlap.
+const WAL_BYTES: u64 = 256 << 20;
 
 /// What was found wrong.
 #[derive(Debug, thiserror::Error)]
@@ -71,13 +78,19 @@ impl Projector {
         let written = meta.write(&self.connection);
         let done = written.and_then(|()| self.connection.execute_batch("COMMIT"));
         done.map_err(|error| self.roll_back(error))?;
-        let rest = || {
-            self.connection
-                .pragma_update(None, "synchronous", "normal")?;
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        self.empty_wal().map_err(|error| self.roll_back(error))
+    }
+
+    /// Moves the WAL into the file as far as readers allow.
+    fn empty_wal(&self) -> rusqlite::Result<()> {
+        self.connection
+            .pragma_update(None, "synchronous", "normal")?;
+        let wal = std::fs::metadata(with_suffix(&self.path, "-wal"));
+        let sql = match wal.is_ok_and(|file| file.len() > WAL_BYTES) {
+            true => "PRAGMA wal_checkpoint(TRUNCATE)",
+            false => "PRAGMA wal_checkpoint(PASSIVE)",
         };
-        rest().map_err(|error| self.roll_back(error))
+        self.connection.query_row(sql, [], |_| Ok(()))
     }
 
     fn verify(&mut self) -> Result<(), ProjectError> {
@@ -101,12 +114,16 @@ fn verify(
         return Err(VerifyError::Position { expected, got });
     }
     if expected.entries <= VERIFIED_ENTRIES as u64 {
-        *rounds = Rounds::default();
         entries::check_seal(connection, expected)?;
     }
     entries::check_others(connection, &mut rounds.other)?;
+    let mut bytes = 0;
     for task in entries::check_tasks(connection, &mut rounds.task)? {
-        bodies::body(connection, TaskId(task as u64))?;
+        bytes += bodies::body(connection, TaskId(task as u64))?.len();
+        if bytes > VERIFIED_BYTES {
+            rounds.task = task;
+            break;
+        }
     }
     Ok(())
 }

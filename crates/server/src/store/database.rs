@@ -39,11 +39,18 @@ impl From<rusqlite::Error> for Fault {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Fault::Damaged(error),
             Some(ErrorCode::DiskFull) => Fault::NoSpace(error),
+            // The index of the WAL is a file too.
+            _ if has_no_room_for_index(&error) => Fault::NoSpace(error),
             // A value of a type that was never written is damage that SQLite cannot see.
             None if is_conversion(&error) => Fault::Damaged(error),
             _ => Fault::Failed(error),
         }
     }
+}
+
+fn has_no_room_for_index(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 fn is_conversion(error: &rusqlite::Error) -> bool {
