@@ -10,6 +10,9 @@ use super::refusal::{Answer, not_found};
 use super::request::{NoQuery, Path};
 use super::task_item::{self, time};
 
+/// The state of something in a word, and what is in its way; `None` when it is not there.
+type Found = Option<(&'static str, Vec<Obstacle>)>;
+
 /// Say why something does not run
 ///
 /// `kind` is `task`, `group`, `worker` or `pod`.
@@ -26,8 +29,7 @@ pub(super) async fn explain(
     if kind == "task" {
         return Ok(Json(explain_task(&context, task_item::key(&id)?).await?));
     }
-    let read: fn(&EngineState, &str) -> Option<(&'static str, Vec<Obstacle>)> = match kind.as_str()
-    {
+    let read: fn(&EngineState, &str) -> Found = match kind.as_str() {
         "group" => explain_group,
         "worker" => explain_worker,
         "pod" => explain_pod,
@@ -92,7 +94,7 @@ async fn explain_task(context: &Context, key: Key) -> Answer<Explanation> {
     })
 }
 
-fn explain_group(state: &EngineState, name: &str) -> Option<(&'static str, Vec<Obstacle>)> {
+fn explain_group(state: &EngineState, name: &str) -> Found {
     let view = state.group_view(state.group_id(name)?)?;
     let mut causes = Vec::new();
     if view.paused {
@@ -115,7 +117,7 @@ fn explain_group(state: &EngineState, name: &str) -> Option<(&'static str, Vec<O
     Some((word, causes.into_iter().map(obstacle).collect()))
 }
 
-fn explain_worker(state: &EngineState, name: &str) -> Option<(&'static str, Vec<Obstacle>)> {
+fn explain_worker(state: &EngineState, name: &str) -> Found {
     let view = state.worker_view(state.worker_id(name)?)?;
     let mut obstacles: Vec<Obstacle> = worker_causes(&view).into_iter().map(obstacle).collect();
     if let Some((_, pod)) = explain_pod(state, &view.pod) {
@@ -142,7 +144,7 @@ fn worker_causes(view: &WorkerView) -> Vec<Cause> {
     }
 }
 
-fn explain_pod(state: &EngineState, name: &str) -> Option<(&'static str, Vec<Obstacle>)> {
+fn explain_pod(state: &EngineState, name: &str) -> Found {
     let view = state.pod_view(state.pod_id(name)?)?;
     let pod = || name.to_owned();
     let mut causes = Vec::new();
