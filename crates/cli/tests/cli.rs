@@ -1,11 +1,13 @@
 //! The binary from outside: exit codes, what goes to stdout and what to stderr.
 
+mod answer;
 mod support;
 
 use std::io::Read;
 use std::process::Stdio;
 
-use support::{Place, answer, ended};
+use answer::answer;
+use support::{Place, ended};
 
 const NOBODY: &str = "--server http://127.0.0.1:1";
 
@@ -218,4 +220,46 @@ fn a_file_is_measured_without_any_other_tool() {
     let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!((&json["bytes"], &json["lines"]), (&8.into(), &2.into()));
     assert_eq!(place.run("demo-measure none").exit, 1);
+}
+
+#[test]
+fn a_worker_is_told_what_it_lacks() {
+    let place = Place::new();
+    for (line, lacks) in [
+        ("worker --pod p --allow-commands", "no group is named"),
+        ("worker --group g --allow-commands", "no pod is named"),
+        ("worker --group g --pod p", "nothing is named that may run"),
+    ] {
+        let run = place.run(line);
+        assert_eq!(run.exit, 1);
+        assert!(
+            run.stderr.contains(lacks) && run.stderr.contains("hint: "),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn a_server_beyond_this_machine_needs_the_risk_to_be_named() {
+    let run = Place::new().run("serve --listen 0.0.0.0:0");
+    assert_eq!(run.exit, 1);
+    assert!(run.stderr.contains("--allow-plaintext"), "{}", run.stderr);
+}
+
+#[test]
+fn the_demo_measures_every_file_and_ends_well() {
+    let place = Place::new();
+    std::fs::create_dir(place.path().join("files")).unwrap();
+    for name in ["files/a.rs", "files/b.rs", "files/c.md"] {
+        place.write(name, "x\n");
+    }
+    let run = ended(place.command("demo files -o json"));
+    assert_eq!(run.exit, 0, "{run:?}");
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (&json["kinds"]["rs"]["files"], &json["kinds"]["md"]["lines"]),
+        (&2.into(), &1.into())
+    );
+    assert!(run.stderr.contains("Where to look next"), "{}", run.stderr);
 }

@@ -1,10 +1,7 @@
-//! Runs the binary in a folder of its own, and answers it as a server would.
+//! Runs the binary in a folder of its own.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
 
 use tempfile::TempDir;
 
@@ -62,54 +59,5 @@ pub(crate) fn ended(mut command: Command) -> Run {
         exit: output.status.code().expect("not killed"),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-/// A server that gives every request whose line begins with `request` the same answer, and a
-/// problem document to all others. It ends with the test process.
-pub(crate) fn answer(request: &'static str, status: u16, body: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let stream = stream.unwrap();
-            thread::spawn(move || serve(stream, request, status, body));
-        }
-    });
-    url
-}
-
-fn serve(mut stream: TcpStream, request: &str, status: u16, body: &str) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    loop {
-        let mut first = String::new();
-        reader.read_line(&mut first).ok().filter(|read| *read > 0)?;
-        let mut length = 0;
-        loop {
-            let mut header = String::new();
-            reader
-                .read_line(&mut header)
-                .ok()
-                .filter(|read| *read > 0)?;
-            let header = header.trim().to_lowercase();
-            if let Some(text) = header.strip_prefix("content-length:") {
-                length = text.trim().parse().ok()?;
-            }
-            if header.is_empty() {
-                break;
-            }
-        }
-        reader.read_exact(&mut vec![0; length]).ok()?;
-        let (status, body) = match first.starts_with(request) {
-            true => (status, body),
-            false => (418, "{}"),
-        };
-        let kind = if status < 400 {
-            "application/json"
-        } else {
-            "application/problem+json"
-        };
-        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n");
-        write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).ok()?;
     }
 }
