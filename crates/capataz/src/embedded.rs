@@ -2,12 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use capataz_api::client::{Client, ClientConfig, ClientError};
 use capataz_server::{Running, ServeOptions, StartError, serve};
 use tempfile::TempDir;
 
 use crate::worker::{Worker, WorkerBuilder};
+
+/// How long requests of clients that are still there may take to end when the master closes.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// Why an embedded master does not open.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,8 @@ impl Embedded {
 
     /// Stops the master when everything on its way is durable. Drain its workers first.
     pub async fn close(self) {
+        // Its connections would be waited for.
+        drop(self.client);
         self.running.shutdown().await;
     }
 }
@@ -100,6 +106,7 @@ impl EmbeddedBuilder {
         let data_dir = self.data_dir.or(in_scratch).unwrap_or_default();
         let mut options = ServeOptions::new(data_dir);
         options.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        options.drain = DRAIN;
         options.namespace.in_memory = scratch.is_some();
         let running = serve(options).await.map_err(Box::new)?;
         let client = Client::new(&ClientConfig {
