@@ -121,6 +121,14 @@ pub enum Command {
         /// False lifts it.
         on: bool,
     },
+    /// A command that is carried out once, however often it is sent under the same request id. A
+    /// submission carries its own, because it answers with ids.
+    Once {
+        /// The id, and the hash of what was asked under it.
+        request: Request,
+        /// What is asked.
+        command: Box<Command>,
+    },
     /// Fires what is due.
     Tick,
     /// Leases the next task to the next worker, if any can be.

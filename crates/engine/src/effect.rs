@@ -78,6 +78,7 @@ pub fn effects(state: &State, event: &Event) -> Vec<Effect> {
         | Change::PollOpened { .. }
         | Change::PollClosed { .. }
         | Change::Announced { .. }
+        | Change::Answered { .. }
         | Change::DrainSet { on: false, .. } => Vec::new(),
     }
 }

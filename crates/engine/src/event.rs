@@ -229,6 +229,11 @@ pub enum Change {
         /// Whether it drains.
         on: bool,
     },
+    /// A call was carried out: under its request id it will not be again.
+    Answered {
+        /// The call.
+        request: Request,
+    },
 }
 
 /// An accepted task.

@@ -6,6 +6,7 @@ mod leases;
 mod tasks;
 mod workers;
 
+use crate::command::Ids;
 use crate::event::{Change, Event};
 use crate::id::GroupId;
 use crate::limits;
@@ -94,6 +95,7 @@ fn fold(state: &mut State, at: Timestamp, change: &Change) {
         Change::PollClosed { worker } => state.close_poll(*worker),
         Change::Announced { worker, keys } => state.announced(*worker, keys),
         Change::DrainSet { worker, on } => state.set_drain(*worker, *on),
+        Change::Answered { request } => state.remember(at, *request, Ids::List(Vec::new())),
     }
 }
 

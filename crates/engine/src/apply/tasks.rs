@@ -39,14 +39,16 @@ impl State {
             }
         }
         if let Some((request, ids)) = request {
-            let entry = RequestEntry {
-                content: request.content,
-                at,
-                ids: ids.clone(),
-            };
-            self.requests.insert(request.id, entry);
-            self.touch(EntryKey::Request(request.id));
+            self.remember(at, *request, ids.clone());
         }
+    }
+
+    /// Remembers a call with what it was told.
+    pub(super) fn remember(&mut self, at: Timestamp, request: Request, ids: Ids) {
+        let content = request.content;
+        let entry = RequestEntry { content, at, ids };
+        self.requests.insert(request.id, entry);
+        self.touch(EntryKey::Request(request.id));
     }
 
     fn accept(&mut self, at: Timestamp, id: TaskId, accepted: &Accepted, policy: &Policy) {

@@ -9,7 +9,7 @@ mod tasks;
 mod tick;
 mod workers;
 
-use crate::command::{Answer, Command, Decision};
+use crate::command::{Answer, Command, Decision, Request};
 use crate::event::{Change, Event};
 use crate::rejection::Rejection;
 use crate::state::State;
@@ -68,9 +68,30 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decisio
         Command::SetPod { pod, settings } => settings::set_pod(state, now, pod, settings),
         Command::ReleasePod { pod } => settings::release_pod(state, now, pod),
         Command::Drain { worker, on } => workers::drain(state, now, worker, on),
+        Command::Once { request, command } => once(state, now, request, *command),
         Command::Tick => Ok(done(now, tick::tick(state, now))),
         Command::Dispatch => Ok(done(now, dispatch::next_lease(state))),
     }
+}
+
+/// Carries a command out unless it was before. A refusal is not remembered: asked again, the command
+/// is decided again.
+fn once(
+    state: &State,
+    now: Timestamp,
+    request: Request,
+    command: Command,
+) -> Result<Decision, Rejection> {
+    if let Some(entry) = state.requests.get(request.id, now) {
+        return match entry.content == request.content {
+            true => Ok(Decision::default()),
+            false => Err(Rejection::RequestConflict),
+        };
+    }
+    let mut decision = decide(state, now, command)?;
+    let change = Change::Answered { request };
+    decision.events.push(Event { at: now, change });
+    Ok(decision)
 }
 
 fn done(now: Timestamp, changes: impl IntoIterator<Item = Change>) -> Decision {

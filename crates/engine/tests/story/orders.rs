@@ -21,15 +21,16 @@ pub(crate) fn submission(text: &str, now: Timestamp) -> Submission {
         submission.policies.push(policy(&line));
         let tasks = std::iter::repeat_n(task, repeat.unwrap_or(1));
         submission.tasks.extend(tasks);
-        if let Some(id) = line.text("request") {
-            let content = number_of(&line.content());
-            submission.request = Some(Request {
-                id: number_of(id),
-                content,
-            });
-        }
+        submission.request = submission.request.or(request(&line));
     }
     submission
+}
+
+/// The request id that a line names, with what it asks.
+pub(crate) fn request(line: &Line) -> Option<Request> {
+    let id = number_of(line.text("request")?);
+    let content = number_of(&format!("{:?} {}", line.words(), line.content()));
+    Some(Request { id, content })
 }
 
 fn new_task(line: &Line, number: u32, now: Timestamp) -> NewTask {

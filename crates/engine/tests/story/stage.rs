@@ -102,7 +102,7 @@ impl Stage {
             }
             ["retry", "task", ..] => {
                 let revival = self.revival(line.key());
-                self.carry_out(Command::Retry(revival))
+                self.carry_out_line(&line, Command::Retry(revival))
             }
             ["new", "leader"] => {
                 self.epoch += 1;
@@ -112,9 +112,20 @@ impl Stage {
             ["join", name, ..] => self.carry_out(Command::Join(orders::hello(name, &line))),
             _ => {
                 let command = orders::simple(&line, |name| self.names.session(name));
-                self.carry_out(command)
+                self.carry_out_line(&line, command)
             }
         }
+    }
+
+    fn carry_out_line(&mut self, line: &Line, command: Command) -> Played {
+        let request = orders::request(line);
+        self.carry_out(match request {
+            Some(request) => Command::Once {
+                request,
+                command: Box::new(command),
+            },
+            None => command,
+        })
     }
 
     fn carry_out(&mut self, command: Command) -> Played {

@@ -160,6 +160,7 @@ impl Names {
                 let how = if *on { "drains" } else { "drains no more" };
                 format!("{} {how}", self.worker(*worker))
             }
+            Change::Answered { .. } => "the call is remembered".to_owned(),
             other => panic!("no words for {other:?}"),
         }
     }

@@ -382,7 +382,7 @@ impl Model {
                 (worker.credit, worker.attached) = (*max, true);
             }
             Change::PollClosed { worker } => self.worker(*worker).credit = 0,
-            Change::Announced { .. } | Change::TermRenewed => {}
+            Change::Announced { .. } | Change::Answered { .. } | Change::TermRenewed => {}
             Change::DrainSet { worker, on } => self.worker(*worker).draining = *on,
             other => panic!("no model of {other:?}"),
         }
