@@ -1,4 +1,5 @@
-//! Gathers specs into batches that fit one submission.
+//! Gathers specs into batches of a few submissions each, which the client sends without waiting for
+//! one another's answers.
 
 use std::iter::Fuse;
 
@@ -7,6 +8,15 @@ use capataz_api::proto::TaskSpec;
 use prost::Message;
 
 use super::SubmitError;
+
+/// Submissions in one batch: enough to keep a server's disk busy while it syncs.
+const SUBMISSIONS: usize = 4;
+
+/// Tasks of one batch.
+const GATHERED_TASKS: usize = SUBMISSIONS * BATCH_TASKS;
+
+/// Bytes of one batch, encoded: what reading ahead takes of memory is a few times this.
+const GATHERED_BYTES: usize = SUBMISSIONS * BATCH_BYTES;
 
 /// What a task takes in a request beside itself: its tag and length.
 const TASK_OVERHEAD: usize = 8;
@@ -37,14 +47,14 @@ impl<I: Iterator<Item = Result<TaskSpec, SubmitError>>> Iterator for Batches<I> 
     fn next(&mut self) -> Option<Self::Item> {
         let mut batch = Vec::new();
         let mut bytes = REQUEST_OVERHEAD;
-        while batch.len() < BATCH_TASKS {
+        while batch.len() < GATHERED_TASKS {
             let spec = match self.over.take().map(Ok).or_else(|| self.specs.next()) {
                 None => break,
                 Some(Err(error)) => return Some(Err(error)),
                 Some(Ok(spec)) => spec,
             };
             bytes += spec.encoded_len() + TASK_OVERHEAD;
-            if bytes > BATCH_BYTES && !batch.is_empty() {
+            if bytes > GATHERED_BYTES && !batch.is_empty() {
                 self.over = Some(spec);
                 break;
             }
@@ -74,16 +84,16 @@ mod tests {
 
     #[test]
     fn a_batch_has_at_most_so_many_tasks() {
-        let specs = vec![spec(0); 2 * BATCH_TASKS + 1];
-        assert_eq!(sizes(specs), [BATCH_TASKS, BATCH_TASKS, 1]);
+        let specs = vec![spec(0); 2 * GATHERED_TASKS + 1];
+        assert_eq!(sizes(specs), [GATHERED_TASKS, GATHERED_TASKS, 1]);
         assert_eq!(sizes(vec![]), Vec::<usize>::new());
     }
 
     #[test]
     fn a_batch_has_at_most_so_many_bytes() {
-        assert_eq!(sizes(vec![spec(BATCH_BYTES / 3); 7]), [2, 2, 2, 1]);
+        assert_eq!(sizes(vec![spec(GATHERED_BYTES / 3); 7]), [2, 2, 2, 1]);
         assert_eq!(
-            sizes(vec![spec(BATCH_BYTES + 1); 2]),
+            sizes(vec![spec(GATHERED_BYTES + 1); 2]),
             [1, 1],
             "refused by the server, singly"
         );

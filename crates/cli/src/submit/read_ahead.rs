@@ -86,12 +86,12 @@ mod tests {
 
     #[tokio::test]
     async fn everything_is_counted_and_comes() {
-        let (_folder, mut batches) = source(&"{\"group\":\"g\"}\n".repeat(10_001));
-        assert_eq!(batches.count().await.unwrap(), Some(10_001));
+        let (_folder, mut batches) = source(&"{\"group\":\"g\"}\n".repeat(40_001));
+        assert_eq!(batches.count().await.unwrap(), Some(40_001));
         let mut sizes = Vec::new();
         while let Some(batch) = batches.next().await {
             sizes.push(batch.unwrap().len());
         }
-        assert_eq!(sizes, [10_000, 1]);
+        assert_eq!(sizes, [40_000, 1]);
     }
 }
