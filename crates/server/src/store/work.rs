@@ -145,18 +145,9 @@ impl Work {
             }
             Change::Left { worker, .. } => self.sessions.push(Session::Left(*worker, at)),
             Change::EpochStarted { epoch, .. } => self.epoch = *epoch,
-            Change::TermRenewed
-            | Change::GroupSet { .. }
-            | Change::PodCreated { .. }
-            | Change::PodSet { .. }
-            | Change::PodReleased { .. }
-            | Change::SlotReleased { .. }
-            | Change::PodForgotten { .. }
-            | Change::Detached { .. }
-            | Change::PollOpened { .. }
-            | Change::PollClosed { .. }
-            | Change::Announced { .. }
-            | Change::DrainSet { .. } => {}
+            // The others change what only the engine keeps. One that changed tasks too would fail
+            // the random walk in the tests.
+            _ => {}
         }
     }
 
