@@ -6,11 +6,12 @@ use capataz_api::proto;
 use capataz_engine::Ids;
 use capataz_journal::Position;
 use futures_util::{Stream, StreamExt};
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{status, wire_problem};
+use super::{status, stopped, wire_problem};
 use crate::convert::{self, ConvertError};
-use crate::namespace::Namespace;
+use crate::namespace::{Admission, Namespace};
 use crate::owner::CallError;
 
 /// Requests of one stream that are carried out at once.
@@ -19,6 +20,7 @@ const IN_FLIGHT: usize = 1_024;
 /// Serves `capataz.v1.Tasks`.
 pub(crate) struct TasksService {
     pub(crate) namespace: Namespace,
+    pub(crate) stop: watch::Receiver<bool>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -38,14 +40,24 @@ impl crate::problem::ToProblem for SubmitError {
     }
 }
 
+/// Waits for the request's turn: what has not been admitted is not read any further.
+async fn admit(
+    namespace: &Namespace,
+    request: &proto::SubmitRequest,
+) -> Result<Admission, CallError> {
+    let bytes = request.tasks.iter().map(bytes::Bytes::len).sum();
+    namespace.admit(bytes).await
+}
+
 async fn submit(
     namespace: &Namespace,
     request: proto::SubmitRequest,
+    admission: Result<Admission, CallError>,
 ) -> Result<proto::Submitted, SubmitError> {
-    let bytes = request.tasks.iter().map(bytes::Bytes::len).sum();
+    let admission = admission?;
     let now = crate::clock::wall();
     let submission = convert::submission(&request.request_id, request.tasks, now)?;
-    let (ids, position) = namespace.submit(submission, bytes).await?;
+    let (ids, position) = namespace.submit_admitted(submission, admission).await?;
     Ok(submitted(&ids, position))
 }
 
@@ -76,7 +88,8 @@ impl proto::tasks_server::Tasks for TasksService {
     ) -> Result<Response<proto::SubmitReply>, Status> {
         let request = request.into_inner();
         let sequence = request.sequence;
-        let submitted = submit(&self.namespace, request)
+        let admission = admit(&self.namespace, &request).await;
+        let submitted = submit(&self.namespace, request, admission)
             .await
             .map_err(|error| status(&error))?;
         let result = Some(proto::submit_reply::Result::Submitted(submitted));
@@ -87,22 +100,30 @@ impl proto::tasks_server::Tasks for TasksService {
         &self,
         request: Request<Streaming<proto::SubmitRequest>>,
     ) -> Result<Response<Replies>, Status> {
+        let gate = self.namespace.clone();
         let namespace = self.namespace.clone();
         let replies = request
             .into_inner()
-            .map(move |request| {
-                let namespace = namespace.clone();
+            .take_until(stopped(self.stop.clone()))
+            .then(move |request| {
+                let gate = gate.clone();
                 async move {
                     let request = request?;
+                    let admission = admit(&gate, &request).await;
+                    Ok::<_, Status>((request, admission))
+                }
+            })
+            .map(move |admitted| {
+                let namespace = namespace.clone();
+                async move {
+                    let (request, admission) = admitted?;
                     let sequence = request.sequence;
-                    let result = match submit(&namespace, request).await {
+                    let result = match submit(&namespace, request, admission).await {
                         Ok(submitted) => proto::submit_reply::Result::Submitted(submitted),
                         Err(error) => proto::submit_reply::Result::Problem(wire_problem(&error)),
                     };
-                    Ok(proto::SubmitReply {
-                        sequence,
-                        result: Some(result),
-                    })
+                    let result = Some(result);
+                    Ok(proto::SubmitReply { sequence, result })
                 }
             })
             .buffer_unordered(IN_FLIGHT);

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use capataz_api::proto::{self, master_frame, worker_frame};
 use capataz_engine::{Hello, Key, Span, Submission, TaskId, WorkerId};
 use futures_util::{Stream, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::wire_problem;
+use super::{stopped, wire_problem};
 use crate::convert;
 use crate::namespace::Namespace;
 use crate::owner::{Input, LeasedTask, Session, SessionMessage, Token};
@@ -27,6 +27,7 @@ static SESSIONS: AtomicU64 = AtomicU64::new(1);
 pub(crate) struct WorkersService {
     pub(crate) namespace: Namespace,
     pub(crate) lease_ttl: Duration,
+    pub(crate) stop: watch::Receiver<bool>,
 }
 
 type Frames = Pin<Box<dyn Stream<Item = Result<proto::MasterFrame, Status>> + Send>>;
@@ -65,7 +66,8 @@ impl proto::workers_server::Workers for WorkersService {
             lease_ttl: self.lease_ttl,
             worker: Some(worker_sender),
         };
-        Ok(Response::new(writer.frames(messages)))
+        let frames = writer.frames(messages);
+        Ok(Response::new(Box::pin(frames.take_until(stopped(self.stop.clone())))))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use capataz_engine::{Command, Ids, State, Submission};
 use capataz_journal::Position;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::gauges::Gauges;
 use super::owner_thread::Message;
@@ -33,12 +33,17 @@ pub struct Namespace {
 pub(super) struct Inner {
     pub(super) name: String,
     pub(super) sender: Sender<Message>,
-    pub(super) admission: Semaphore,
+    pub(super) admission: Arc<Semaphore>,
     pub(super) projected: watch::Receiver<Position>,
     pub(super) reader: Reader,
     pub(super) feed: Feed,
     pub(super) gauges: Arc<Gauges>,
     pub(super) logs: crate::store::LogStore,
+}
+
+/// A submission's share of what may be on its way at once.
+pub(crate) struct Admission {
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Namespace {
@@ -76,6 +81,39 @@ impl Namespace {
         self.ask(|reply| Input::Command(command, reply)).await
     }
 
+    /// Waits until a submission of about `bytes` may be on its way, and while the store lags.
+    ///
+    /// # Errors
+    ///
+    /// `NotLeading` when the namespace has stopped.
+    pub(crate) async fn admit(&self, bytes: usize) -> Result<Admission, CallError> {
+        let cost = bytes.clamp(ADMITTED_LEAST, ADMITTED_BYTES) as u32;
+        let admission = Arc::clone(&self.inner.admission);
+        let permit = admission.acquire_many_owned(cost).await;
+        let permit = permit.map_err(|_| CallError::NotLeading)?;
+        if Gauges::get(&self.inner.gauges.lag_bytes) > SLOW_FROM {
+            self.wait_for_store().await;
+        }
+        Ok(Admission { _permit: permit })
+    }
+
+    /// Accepts tasks that were admitted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespace::call`].
+    pub(crate) async fn submit_admitted(
+        &self,
+        submission: Submission,
+        _admission: Admission,
+    ) -> Result<(Ids, Position), CallError> {
+        let called = self.call(Command::Submit(submission)).await?;
+        match called.answer {
+            capataz_engine::Answer::Submitted(ids) => Ok((ids, called.position)),
+            _ => Err(CallError::UnknownOutcome),
+        }
+    }
+
     /// Accepts tasks of about `bytes`. Waits while too much is on its way or the store lags.
     ///
     /// # Errors
@@ -86,17 +124,8 @@ impl Namespace {
         submission: Submission,
         bytes: usize,
     ) -> Result<(Ids, Position), CallError> {
-        let cost = bytes.clamp(ADMITTED_LEAST, ADMITTED_BYTES) as u32;
-        let permit = self.inner.admission.acquire_many(cost).await;
-        let _permit = permit.map_err(|_| CallError::NotLeading)?;
-        if Gauges::get(&self.inner.gauges.lag_bytes) > SLOW_FROM {
-            self.wait_for_store().await;
-        }
-        let called = self.call(Command::Submit(submission)).await?;
-        match called.answer {
-            capataz_engine::Answer::Submitted(ids) => Ok((ids, called.position)),
-            _ => Err(CallError::UnknownOutcome),
-        }
+        let admission = self.admit(bytes).await?;
+        self.submit_admitted(submission, admission).await
     }
 
     async fn wait_for_store(&self) {

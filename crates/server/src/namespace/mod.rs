@@ -15,5 +15,6 @@ mod owner_thread;
 mod store_thread;
 
 pub use gauges::Gauges;
+pub(crate) use handle::Admission;
 pub use handle::Namespace;
 pub use open::{NamespaceOptions, OpenError, RunningNamespace};

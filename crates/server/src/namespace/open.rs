@@ -365,7 +365,7 @@ impl Recovered {
         let inner = Inner {
             name: name.to_owned(),
             sender,
-            admission: Semaphore::new(ADMITTED_BYTES),
+            admission: Arc::new(Semaphore::new(ADMITTED_BYTES)),
             projected: projected_receiver,
             reader: self.store.reader(),
             feed,

@@ -74,6 +74,10 @@ impl Owner {
 
     /// Only new work is refused for lack of room: what ends work makes room.
     fn check_room(&self, command: &Command) -> Result<(), CallError> {
+        let command = match command {
+            Command::Once { command, .. } => command,
+            command => command,
+        };
         if !matches!(command, Command::Submit(_) | Command::Retry(_)) {
             return Ok(());
         }

@@ -21,7 +21,7 @@ const STREAM_WINDOW: u32 = 4 << 20;
 /// Bytes in flight on one connection.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Streams of one connection at once.
-const STREAMS: u32 = 1_024;
+const STREAMS: u32 = 256;
 /// Bytes of all headers of a request.
 const HEADER_BYTES: u32 = 32 << 10;
 /// How long a client may take to send its headers.

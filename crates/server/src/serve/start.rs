@@ -120,6 +120,7 @@ fn router(
 ) -> Router {
     let tasks = TasksService {
         namespace: namespace.clone(),
+        stop: stop.clone(),
     };
     let tasks = proto::tasks_server::TasksServer::new(tasks)
         .max_decoding_message_size(MESSAGE_BYTES)
@@ -127,6 +128,7 @@ fn router(
     let workers = WorkersService {
         namespace: namespace.clone(),
         lease_ttl,
+        stop: stop.clone(),
     };
     let workers = proto::workers_server::WorkersServer::new(workers)
         .max_decoding_message_size(MESSAGE_BYTES)
