@@ -96,8 +96,10 @@ pub struct DiskStats {
 #[into_params(parameter_in = Query)]
 pub struct StatsQuery {
     /// Only this group.
+    #[param(min_length = 1, max_length = 255)]
     pub group: Option<String>,
     /// The tasks with this tag, too.
+    #[param(min_length = 1, max_length = 255)]
     pub tag: Option<String>,
 }
 

@@ -173,11 +173,13 @@ pub struct Items<T> {
 #[into_params(parameter_in = Query)]
 pub struct TasksQuery {
     /// Of one group.
+    #[param(min_length = 1, max_length = 255)]
     pub group: Option<String>,
     /// In one of these states, with commas between them.
     #[param(style = Form, explode = false)]
     pub state: Vec<TaskState>,
     /// With a tag.
+    #[param(min_length = 1, max_length = 255)]
     pub tag: Option<String>,
     /// The elements of an array instead of tasks and arrays.
     pub array: Option<String>,

@@ -16,7 +16,7 @@ use crate::timestamp::Timestamp;
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct TaskSpec {
     /// The consumer group whose workers run it. 1 to 255 bytes, no control characters.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(required = true, min_length = 1, max_length = 255)]
     pub group: String,
     /// Program and arguments, run without a shell by a worker that allows it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

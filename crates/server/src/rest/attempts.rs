@@ -43,7 +43,7 @@ fn stale((key, attempt): Token) -> Problem {
     params(
         ("task" = String, Path, description = "The task or element."),
         ("n" = String, Path, description = "The attempt.")),
-    request_body = Option<StartRequest>,
+    request_body = StartRequest,
     responses(
         (status = 200, description = "It is on record.", body = Changed),
         (status = 409, description = "The attempt holds no lease."),
@@ -76,7 +76,7 @@ pub(super) async fn start(
     params(
         ("task" = String, Path, description = "The task or element."),
         ("n" = String, Path, description = "The attempt.")),
-    request_body = Option<NoBody>,
+    request_body = NoBody,
     responses(
         (status = 200, description = "The lease lasts on.", body = Heartbeat),
         (status = 409, description = "The attempt holds no lease: stop the work."),
@@ -106,7 +106,7 @@ pub(super) async fn heartbeat(
     params(
         ("task" = String, Path, description = "The task or element."),
         ("n" = String, Path, description = "The attempt.")),
-    request_body = Option<CompleteRequest>,
+    request_body = CompleteRequest,
     responses(
         (status = 200, description = "It is on record.", body = Changed),
         (status = 409, description = "The attempt holds no lease, and did not succeed before."),
@@ -154,7 +154,7 @@ pub(super) async fn complete(
     params(
         ("task" = String, Path, description = "The task or element."),
         ("n" = String, Path, description = "The attempt.")),
-    request_body = Option<FailRequest>,
+    request_body = FailRequest,
     responses(
         (status = 200, description = "It is on record.", body = Changed),
         (status = 409, description = "The attempt holds no lease, and did not fail before."),

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use capataz_api::problem::{Code, Problem};
 use capataz_api::proto::TaskSpec;
-use capataz_engine::TaskId;
+use capataz_api::rest::Changed;
+use capataz_engine::{Command, TaskId};
 use capataz_journal::Position;
 use prost::Message;
 use tokio::sync::watch;
 
 use super::pace::Pace;
-use super::refusal::ProblemResponse;
+use super::refusal::{Answer, ProblemResponse};
+use super::request::Once;
 use crate::namespace::{Gauges, Namespace};
 use crate::store::{ReadError, Reader};
 
@@ -29,6 +32,14 @@ pub(super) struct Context {
 }
 
 impl Context {
+    /// Carries out a command that only says whether it was done.
+    pub(super) async fn change(&self, once: Once, command: Command) -> Answer<Json<Changed>> {
+        let called = self.namespace.call(once.wrap(command)).await?;
+        Ok(Json(Changed {
+            position: called.position.get(),
+        }))
+    }
+
     /// Reads the store on a thread that may block.
     pub(super) async fn read<T: Send + 'static>(
         &self,

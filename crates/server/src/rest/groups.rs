@@ -8,7 +8,7 @@ use capataz_engine::{Command, GroupView};
 
 use super::context::Context;
 use super::refusal::{Answer, not_found};
-use super::request::{Json as Body, NoQuery, Path};
+use super::request::{Change, IdempotencyKey, NoQuery, Once, Path};
 
 pub(super) fn counts(view: &GroupView) -> Counts {
     Counts {
@@ -44,7 +44,7 @@ pub(super) async fn list(State(context): State<Context>, _: NoQuery) -> Answer<J
 
 /// Show a group
 #[utoipa::path(get, path = "/api/v1/groups/{group}", operation_id = "show_group", tag = "groups",
-    params(("group" = String, Path, description = "Its name.")),
+    params(("group" = String, Path, description = "Its name.", min_length = 1, max_length = 255)),
     responses((status = 200, description = "The group.", body = Group)))]
 pub(super) async fn show(
     State(context): State<Context>,
@@ -61,73 +61,87 @@ pub(super) async fn show(
 ///
 /// One that does not exist is made. Idempotent by nature.
 #[utoipa::path(put, path = "/api/v1/groups/{group}", operation_id = "set_group", tag = "groups",
-    params(("group" = String, Path, description = "Its name.")),
+    params(
+        IdempotencyKey,
+        ("group" = String, Path, description = "Its name.", min_length = 1, max_length = 255),
+    ),
     request_body = GroupPatch,
     responses(
         (status = 200, description = "It is changed.", body = Changed),
+        (status = 409, description = "The request id was used for something else."),
         (status = 429, description = "There are too many groups."),
     ))]
 pub(super) async fn set(
     State(context): State<Context>,
     Path(name): Path<String>,
     _: NoQuery,
-    Body(patch): Body<GroupPatch>,
+    change: Change<GroupPatch>,
 ) -> Answer<Json<Changed>> {
-    change(&context, name, patch.max_running, None).await
+    apply(&context, change.once, name, change.body.max_running, None).await
 }
 
 /// Hold a group's tasks back
 ///
 /// Running attempts run on. Idempotent by nature.
-#[utoipa::path(post, path = "/api/v1/groups/{group}/pause", operation_id = "pause_group", tag = "groups",
-    params(("group" = String, Path, description = "Its name.")),
-    request_body = Option<NoBody>,
+#[utoipa::path(post, path = "/api/v1/groups/{group}/pause", operation_id = "pause_group",
+    tag = "groups",
+    params(
+        IdempotencyKey,
+        ("group" = String, Path, description = "Its name.", min_length = 1, max_length = 255),
+    ),
+    request_body = NoBody,
     responses(
         (status = 200, description = "Nothing of it starts.", body = Changed),
+        (status = 409, description = "The request id was used for something else."),
         (status = 429, description = "There are too many groups."),
     ))]
 pub(super) async fn pause(
     State(context): State<Context>,
     Path(name): Path<String>,
     _: NoQuery,
-    Body(NoBody {}): Body<NoBody>,
+    change: Change<NoBody>,
 ) -> Answer<Json<Changed>> {
-    change(&context, name, None, Some(true)).await
+    apply(&context, change.once, name, None, Some(true)).await
 }
 
 /// Let a group's tasks run again
-#[utoipa::path(post, path = "/api/v1/groups/{group}/resume", operation_id = "resume_group", tag = "groups",
-    params(("group" = String, Path, description = "Its name.")),
-    request_body = Option<NoBody>,
+#[utoipa::path(post, path = "/api/v1/groups/{group}/resume", operation_id = "resume_group",
+    tag = "groups",
+    params(
+        IdempotencyKey,
+        ("group" = String, Path, description = "Its name.", min_length = 1, max_length = 255),
+    ),
+    request_body = NoBody,
     responses(
         (status = 200, description = "Its tasks run.", body = Changed),
+        (status = 409, description = "The request id was used for something else."),
         (status = 429, description = "There are too many groups."),
     ))]
 pub(super) async fn resume(
     State(context): State<Context>,
     Path(name): Path<String>,
     _: NoQuery,
-    Body(NoBody {}): Body<NoBody>,
+    change: Change<NoBody>,
 ) -> Answer<Json<Changed>> {
-    change(&context, name, None, Some(false)).await
+    apply(&context, change.once, name, None, Some(false)).await
 }
 
-async fn change(
+async fn apply(
     context: &Context,
+    once: Once,
     group: String,
     max_running: Option<Option<u32>>,
     paused: Option<bool>,
 ) -> Answer<Json<Changed>> {
     check_name("group", &group)?;
-    let called = context
-        .namespace
-        .call(Command::SetGroup {
-            group,
-            max_running,
-            paused,
-        })
-        .await?;
-    Ok(Json(Changed {
-        position: called.position.get(),
-    }))
+    context
+        .change(
+            once,
+            Command::SetGroup {
+                group,
+                max_running,
+                paused,
+            },
+        )
+        .await
 }

@@ -1,5 +1,7 @@
 //! The OpenAPI document, and the page that shows it.
 
+use std::collections::BTreeSet;
+
 use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -8,7 +10,7 @@ use bytes::Bytes;
 use capataz_api::problem::{Code, MEDIA_TYPE, Problem};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Content, Ref, RefOr, Response};
+use utoipa::openapi::{Content, Ref, RefOr, Required, Response, Schema};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -62,6 +64,7 @@ impl Modify for Token {
 
 /// Adds the refusals that every route may answer with, so that each route names only its own.
 pub(super) fn complete(document: &mut utoipa::openapi::OpenApi) {
+    let optional = all_optional(document);
     for (path, item) in &mut document.paths.paths {
         let open = !path.starts_with("/api/v1") && path != "/metrics";
         for (operation, changes) in operations(item) {
@@ -97,7 +100,35 @@ pub(super) fn complete(document: &mut utoipa::openapi::OpenApi) {
                 );
             }
             show_problems(operation);
+            excuse_body(operation, &optional);
         }
+    }
+}
+
+/// Schemas without a required member.
+fn all_optional(document: &utoipa::openapi::OpenApi) -> BTreeSet<String> {
+    let schemas = document.components.iter().flat_map(|all| &all.schemas);
+    let optional = schemas.filter(|(_, schema)| {
+        matches!(schema, RefOr::T(Schema::Object(object)) if object.required.is_empty())
+    });
+    let references = optional.map(|(name, _)| Ref::from_schema_name(name).ref_location);
+    references.collect()
+}
+
+/// No body stands for an object without members: where none is required, no body is.
+fn excuse_body(operation: &mut Operation, optional: &BTreeSet<String>) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else {
+        return;
+    };
+    let excused = |content: &RefOr<Content>| match content {
+        RefOr::T(Content {
+            schema: Some(RefOr::Ref(reference)),
+            ..
+        }) => optional.contains(&reference.ref_location),
+        _ => false,
+    };
+    if body.content.values().all(excused) {
+        body.required = Some(Required::False);
     }
 }
 

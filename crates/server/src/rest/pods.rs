@@ -8,7 +8,7 @@ use capataz_engine::{Command, PodSettings, PodView};
 
 use super::context::Context;
 use super::refusal::{Answer, not_found};
-use super::request::{Json as Body, NoQuery, Path};
+use super::request::{Change, IdempotencyKey, NoQuery, Once, Path};
 
 fn pod(view: PodView) -> Pod {
     let held = view.held.into_iter().map(|(key, attempt, worker)| {
@@ -45,7 +45,7 @@ pub(super) async fn list(State(context): State<Context>, _: NoQuery) -> Answer<J
 
 /// Show a pod
 #[utoipa::path(get, path = "/api/v1/pods/{pod}", operation_id = "show_pod", tag = "pods",
-    params(("pod" = String, Path, description = "Its name.")),
+    params(("pod" = String, Path, description = "Its name.", min_length = 1, max_length = 255)),
     responses((status = 200, description = "The pod.", body = Pod)))]
 pub(super) async fn show(
     State(context): State<Context>,
@@ -62,27 +62,32 @@ pub(super) async fn show(
 ///
 /// One that does not exist is made. Idempotent by nature.
 #[utoipa::path(put, path = "/api/v1/pods/{pod}", operation_id = "set_pod", tag = "pods",
-    params(("pod" = String, Path, description = "Its name.")),
+    params(
+        IdempotencyKey,
+        ("pod" = String, Path, description = "Its name.", min_length = 1, max_length = 255),
+    ),
     request_body = PodPatch,
     responses(
         (status = 200, description = "It is changed.", body = Changed),
+        (status = 409, description = "The request id was used for something else."),
         (status = 429, description = "There are too many pods."),
     ))]
 pub(super) async fn set(
     State(context): State<Context>,
     Path(name): Path<String>,
     _: NoQuery,
-    Body(patch): Body<PodPatch>,
+    change: Change<PodPatch>,
 ) -> Answer<Json<Changed>> {
-    let on_lost = patch.on_lost.map(|on_lost| match on_lost {
+    let on_lost = change.body.on_lost.map(|on_lost| match on_lost {
         OnLost::Time => capataz_engine::OnLost::Time,
         OnLost::Hold => capataz_engine::OnLost::Hold,
     });
-    change(
+    apply(
         &context,
+        change.once,
         name,
         PodSettings {
-            slots: patch.slots,
+            slots: change.body.slots,
             on_lost,
             paused: None,
         },
@@ -94,20 +99,25 @@ pub(super) async fn set(
 ///
 /// Running attempts run on. Idempotent by nature.
 #[utoipa::path(post, path = "/api/v1/pods/{pod}/pause", operation_id = "pause_pod", tag = "pods",
-    params(("pod" = String, Path, description = "Its name.")),
-    request_body = Option<NoBody>,
+    params(
+        IdempotencyKey,
+        ("pod" = String, Path, description = "Its name.", min_length = 1, max_length = 255),
+    ),
+    request_body = NoBody,
     responses(
         (status = 200, description = "Nothing starts in it.", body = Changed),
+        (status = 409, description = "The request id was used for something else."),
         (status = 429, description = "There are too many pods."),
     ))]
 pub(super) async fn pause(
     State(context): State<Context>,
     Path(name): Path<String>,
     _: NoQuery,
-    Body(NoBody {}): Body<NoBody>,
+    change: Change<NoBody>,
 ) -> Answer<Json<Changed>> {
-    change(
+    apply(
         &context,
+        change.once,
         name,
         PodSettings {
             paused: Some(true),
@@ -119,20 +129,25 @@ pub(super) async fn pause(
 
 /// Give a pod work again
 #[utoipa::path(post, path = "/api/v1/pods/{pod}/resume", operation_id = "resume_pod", tag = "pods",
-    params(("pod" = String, Path, description = "Its name.")),
-    request_body = Option<NoBody>,
+    params(
+        IdempotencyKey,
+        ("pod" = String, Path, description = "Its name.", min_length = 1, max_length = 255),
+    ),
+    request_body = NoBody,
     responses(
         (status = 200, description = "It gets work.", body = Changed),
+        (status = 409, description = "The request id was used for something else."),
         (status = 429, description = "There are too many pods."),
     ))]
 pub(super) async fn resume(
     State(context): State<Context>,
     Path(name): Path<String>,
     _: NoQuery,
-    Body(NoBody {}): Body<NoBody>,
+    change: Change<NoBody>,
 ) -> Answer<Json<Changed>> {
-    change(
+    apply(
         &context,
+        change.once,
         name,
         PodSettings {
             paused: Some(false),
@@ -142,35 +157,36 @@ pub(super) async fn resume(
     .await
 }
 
-async fn change(context: &Context, pod: String, settings: PodSettings) -> Answer<Json<Changed>> {
+async fn apply(
+    context: &Context,
+    once: Once,
+    pod: String,
+    settings: PodSettings,
+) -> Answer<Json<Changed>> {
     check_name("pod", &pod)?;
-    let called = context
-        .namespace
-        .call(Command::SetPod { pod, settings })
-        .await?;
-    Ok(Json(Changed {
-        position: called.position.get(),
-    }))
+    context
+        .change(once, Command::SetPod { pod, settings })
+        .await
 }
 
 /// Free a pod's held slots
 ///
 /// Whoever asks vouches that the sandboxes of the lost attempts are gone.
 #[utoipa::path(post, path = "/api/v1/pods/{pod}/release", operation_id = "release_pod", tag = "pods",
-    params(("pod" = String, Path, description = "Its name.")),
-    request_body = Option<NoBody>,
-    responses((status = 200, description = "Its held slots are free.", body = Changed)))]
+    params(
+        IdempotencyKey,
+        ("pod" = String, Path, description = "Its name.", min_length = 1, max_length = 255),
+    ),
+    request_body = NoBody,
+    responses((status = 200, description = "Its held slots are free.", body = Changed),
+        (status = 409, description = "The request id was used for something else.")))]
 pub(super) async fn release(
     State(context): State<Context>,
     Path(name): Path<String>,
     _: NoQuery,
-    Body(NoBody {}): Body<NoBody>,
+    change: Change<NoBody>,
 ) -> Answer<Json<Changed>> {
-    let called = context
-        .namespace
-        .call(Command::ReleasePod { pod: name })
-        .await?;
-    Ok(Json(Changed {
-        position: called.position.get(),
-    }))
+    context
+        .change(change.once, Command::ReleasePod { pod: name })
+        .await
 }

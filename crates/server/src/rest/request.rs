@@ -11,7 +11,9 @@ use bytes::Bytes;
 use capataz_api::limits::{NAME_BYTES, REQUEST_BYTES};
 use capataz_api::problem::{Code, Problem};
 use capataz_api::rest;
+use capataz_engine as engine;
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
 
 use super::refusal::ProblemResponse;
 
@@ -19,7 +21,7 @@ use super::refusal::ProblemResponse;
 pub(super) const JSON: &str = "application/json";
 /// One JSON document a line.
 pub(super) const JSON_LINES: &str = "application/x-ndjson";
-/// The header that makes a submission repeatable.
+/// The header that makes a call repeatable.
 const REQUEST_ID: &str = "idempotency-key";
 
 /// A JSON body; none stands for an empty object.
@@ -31,11 +33,15 @@ impl<S: Send + Sync, T: rest::Body> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, _: &S) -> Result<Json<T>, ProblemResponse> {
         let (head, body) = request.into_parts();
         let body = read_bounded(&head.headers, body).await?;
-        if !body.is_empty() {
-            media_type(&head.headers, &[JSON])?;
-        }
-        Ok(Json(rest::parse_body(&body).map_err(name_missing)?))
+        Ok(Json(parse(&head.headers, &body)?))
     }
+}
+
+fn parse<T: rest::Body>(headers: &HeaderMap, body: &[u8]) -> Result<T, Problem> {
+    if !body.is_empty() {
+        media_type(headers, &[JSON])?;
+    }
+    rest::parse_body(body).map_err(name_missing)
 }
 
 /// The derived readers say only in words which field is missing.
@@ -82,27 +88,97 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// The request id of a submission: 16 bytes that stand for the text of the header, or none.
+/// How a call is made repeatable.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(
+    dead_code,
+    reason = "it only describes the header, which `request_id` reads"
+)]
+pub(super) struct IdempotencyKey {
+    /// Made before the first try: for ten minutes the same one answers the same.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255)]
+    key: Option<String>,
+}
+
+/// The number of a request id; none when the header is not there.
+fn request_id(headers: &HeaderMap) -> Result<Option<u128>, Problem> {
+    let Some(value) = headers.get(REQUEST_ID) else {
+        return Ok(None);
+    };
+    let text = value.as_bytes();
+    if (1..=NAME_BYTES).contains(&text.len()) {
+        return Ok(Some(crate::convert::hash(text)));
+    }
+    let limit = format!("1 to {NAME_BYTES} bytes");
+    let detail = format!("Idempotency-Key must be {limit}");
+    let problem = Problem::new(Code::InvalidField, detail).field("Idempotency-Key");
+    Err(problem.limit(limit).got(format!("{} bytes", text.len())))
+}
+
+/// The request id of a submission, as submissions carry it: 16 bytes, or none.
 pub(super) struct RequestId(pub(super) Vec<u8>);
 
 impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     type Rejection = ProblemResponse;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<RequestId, ProblemResponse> {
-        let Some(value) = parts.headers.get(REQUEST_ID) else {
-            return Ok(RequestId(Vec::new()));
-        };
-        let text = value.as_bytes();
-        if text.is_empty() || text.len() > NAME_BYTES {
-            let detail = format!("Idempotency-Key must be 1 to {NAME_BYTES} bytes");
-            let problem = Problem::new(Code::InvalidField, detail).field("Idempotency-Key");
-            let limit = format!("1 to {NAME_BYTES} bytes");
-            return Err(problem
-                .limit(limit)
-                .got(format!("{} bytes", text.len()))
-                .into());
+        let id = request_id(&parts.headers)?;
+        Ok(RequestId(
+            id.map_or_else(Vec::new, |id| id.to_be_bytes().to_vec()),
+        ))
+    }
+}
+
+/// A request that changes something other than by submitting.
+pub(super) struct Change<T> {
+    pub(super) body: T,
+    pub(super) once: Once,
+}
+
+/// Makes a command repeatable, if the request has an id.
+#[derive(Clone, Copy)]
+pub(super) struct Once(Option<engine::Request>);
+
+impl Once {
+    /// The command as it is carried out at most once.
+    pub(super) fn wrap(self, command: engine::Command) -> engine::Command {
+        match self.0 {
+            None => command,
+            Some(request) => {
+                let command = Box::new(command);
+                engine::Command::Once { request, command }
+            }
         }
-        Ok(RequestId(crate::convert::hash(text).to_be_bytes().to_vec()))
+    }
+
+    /// No request id.
+    pub(super) fn unnamed() -> Once {
+        Once(None)
+    }
+
+    /// Whether the request has an id.
+    pub(super) fn is_named(self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl<S: Send + Sync, T: rest::Body> FromRequest<S> for Change<T> {
+    type Rejection = ProblemResponse;
+
+    async fn from_request(request: Request, _: &S) -> Result<Change<T>, ProblemResponse> {
+        let (head, body) = request.into_parts();
+        let id = request_id(&head.headers)?;
+        let bytes = read_bounded(&head.headers, body).await?;
+        let asked = [
+            head.method.as_str().as_bytes(),
+            head.uri.path().as_bytes(),
+            &bytes,
+        ];
+        let content = crate::convert::hash(&asked.join(&b' '));
+        let once = Once(id.map(|id| engine::Request { id, content }));
+        let body = parse(&head.headers, &bytes)?;
+        Ok(Change { body, once })
     }
 }
 

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::context::Context;
 use super::refusal::{Answer, ProblemResponse, not_found};
-use super::request::{self, NoQuery, Path};
+use super::request::{Change, IdempotencyKey, NoQuery, Once, Path};
 use super::task_item;
 use crate::convert;
 use crate::owner::CallError;
@@ -27,23 +27,24 @@ const ELEMENTS: usize = 1_000;
 /// Of an array everything that is unfinished is cancelled. A running attempt is told to stop, and
 /// killed when it does not. Cancelling is idempotent by nature: what was cancelled has ended.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/cancel", operation_id = "cancel_task", tag = "tasks",
-    params(("id" = String, Path, description = "Such as `12`, or `12.0` for an element.")),
-    request_body = Option<CancelRequest>,
+    params(
+        IdempotencyKey,
+        ("id" = String, Path, description = "Such as `12`, or `12.0` for an element."),
+    ),
+    request_body = CancelRequest,
     responses(
         (status = 200, description = "No new attempt starts.", body = Changed),
-        (status = 409, description = "The task has ended."),
+        (status = 409, description = "The task has ended, or the request id means something else."),
     ))]
 pub(super) async fn cancel(
     State(context): State<Context>,
     Path(id): Path<String>,
     _: NoQuery,
-    request::Json(body): request::Json<CancelRequest>,
+    change: Change<CancelRequest>,
 ) -> Answer<Json<Changed>> {
     let key = task_item::key(&id)?;
-    let command = Command::Cancel {
-        key,
-        note: body.note.unwrap_or_default(),
-    };
+    let note = change.body.note.unwrap_or_default();
+    let command = change.once.wrap(Command::Cancel { key, note });
     match context.namespace.call(command).await {
         Ok(called) => Ok(Json(Changed {
             position: called.position.get(),
@@ -75,11 +76,14 @@ async fn ended_or_unknown(context: &Context, key: Key, rejection: Rejection) -> 
 /// Opens its next round, with fresh budgets and continuing attempt numbers. Of an array the failed
 /// and cancelled elements are retried. Asked again while the new round lives, the answer is 409.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/retry", operation_id = "retry_task", tag = "tasks",
-    params(("id" = String, Path, description = "Such as `12`, or `12.0` for an element.")),
-    request_body = Option<NoBody>,
+    params(
+        IdempotencyKey,
+        ("id" = String, Path, description = "Such as `12`, or `12.0` for an element."),
+    ),
+    request_body = NoBody,
     responses(
         (status = 200, description = "The task lives again.", body = Changed),
-        (status = 409, description = "The task has not ended."),
+        (status = 409, description = "It has not ended, or the request id means something else."),
         (status = 429, description = "The namespace is full."),
         (status = 507, description = "The disk or its quota is full."),
     ))]
@@ -87,30 +91,36 @@ pub(super) async fn retry(
     State(context): State<Context>,
     Path(id): Path<String>,
     _: NoQuery,
-    request::Json(NoBody {}): request::Json<NoBody>,
+    change: Change<NoBody>,
 ) -> Answer<Json<Changed>> {
     let key = task_item::key(&id)?;
     context.catch_up().await?;
     let record = context.read(move |store| store.task(key)).await?;
     let record = record.ok_or_else(|| not_found("task", &id))?;
-    if record.phase.is_live() {
+    // With a request id the engine is asked all the same: this may be the second try.
+    if record.phase.is_live() && !change.once.is_named() {
         return Err(Rejection::StillLive { key }.into());
     }
     let spec = context.spec(key.task()).await?;
     let position = match record.elements {
-        None => revive(&context, &spec, record).await?,
-        Some(_) => revive_elements(&context, &spec, key).await?,
+        Some(_) if !record.phase.is_live() => {
+            revive_elements(&context, &spec, key, change.once).await?
+        }
+        _ => revive(&context, &spec, record, change.once).await?,
     };
     Ok(Json(Changed {
         position: position.get(),
     }))
 }
 
-async fn revive(context: &Context, spec: &proto::TaskSpec, record: TaskRecord) -> Answer<Position> {
-    let dedup = spec
-        .dedup_key
-        .as_ref()
-        .filter(|_| record.key.index().is_none());
+async fn revive(
+    context: &Context,
+    spec: &proto::TaskSpec,
+    record: TaskRecord,
+    once: Once,
+) -> Answer<Position> {
+    let dedup = spec.dedup_key.as_ref();
+    let dedup = dedup.filter(|_| record.key.index().is_none());
     let revival = Revival {
         key: record.key,
         group: record.group,
@@ -126,22 +136,22 @@ async fn revive(context: &Context, spec: &proto::TaskSpec, record: TaskRecord) -
         rounds: record.round,
         dedup: dedup.map(|key| convert::hash(key.as_bytes())),
     };
-    Ok(context
-        .namespace
-        .call(Command::Retry(revival))
-        .await?
-        .position)
+    let command = once.wrap(Command::Retry(revival));
+    Ok(context.namespace.call(command).await?.position)
 }
 
-/// Retries the elements of an array that failed or were cancelled, many at once. What a refusal
-/// leaves undone is done by asking again: elements that live again have not failed.
+/// Retries the elements of an array that failed or were cancelled, many at once. The request id
+/// goes with the last: once it is known, all are done. What a refusal leaves undone is done by
+/// asking again, for elements that live again have not failed.
 async fn revive_elements(
     context: &Context,
     spec: &proto::TaskSpec,
     array: Key,
+    once: Once,
 ) -> Answer<Position> {
     let mut after: Option<Cursor> = None;
-    let mut position = Position::ZERO;
+    let mut position = context.catch_up().await?;
+    let mut last: Option<TaskRecord> = None;
     loop {
         let states = [Phase::Failed, Phase::Cancelled];
         let read = move |store: &crate::store::Reader| {
@@ -151,17 +161,23 @@ async fn revive_elements(
         let Some(page) = context.read(read).await? else {
             return Ok(position);
         };
-        let last = stream::iter(page.items)
-            .map(|record| revive(context, spec, record))
+        let mut ready: Vec<TaskRecord> = last.take().into_iter().chain(page.items).collect();
+        last = ready.pop();
+        let revived = stream::iter(ready)
+            .map(|record| revive(context, spec, record, Once::unnamed()))
             .buffer_unordered(RETRIES_IN_FLIGHT)
             .try_fold(
                 position,
                 |most, position| async move { Ok(most.max(position)) },
             );
-        position = last.await?;
+        position = revived.await?;
         after = page.cursor;
         if after.is_none() {
-            return Ok(position);
+            break;
         }
+    }
+    match last {
+        Some(record) => revive(context, spec, record, once).await,
+        None => Ok(position),
     }
 }

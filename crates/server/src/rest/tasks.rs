@@ -15,7 +15,9 @@ use capataz_journal::Position;
 
 use super::context::Context;
 use super::refusal::{Answer, not_found};
-use super::request::{JSON, JSON_LINES, NoQuery, Path, Query, RequestId, read_body};
+use super::request::{
+    IdempotencyKey, JSON, JSON_LINES, NoQuery, Path, Query, RequestId, read_body,
+};
 use super::task_item;
 use crate::convert;
 use crate::store::{Cursor, Page, ReadError, Reader, TaskFilter};
@@ -32,7 +34,7 @@ const PAGE_STEP: usize = 200;
 /// first try, it makes a lost answer harmless. A `dedup_key` in the task does the same for as long
 /// as the task lives and an hour after.
 #[utoipa::path(post, path = "/api/v1/tasks", operation_id = "submit_task", tag = "tasks",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 bytes.")),
+    params(IdempotencyKey),
     request_body(content = TaskSpec, example = json!({"group": "hash", "argv": ["sha256sum", "f"]})),
     responses(
         (status = 201, description = "The task is accepted, durably.", body = Submitted),
@@ -70,7 +72,7 @@ pub(super) async fn submit(
 ///
 /// All are accepted or none. The body is `{"tasks": [...]}`, the list alone, or one task a line.
 #[utoipa::path(post, path = "/api/v1/tasks:batch", operation_id = "submit_tasks", tag = "tasks",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 bytes.")),
+    params(IdempotencyKey),
     request_body(content(
         (Submission = "application/json"),
         (String = "application/x-ndjson"),

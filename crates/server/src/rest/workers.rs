@@ -7,7 +7,7 @@ use capataz_engine::{Command, WorkerView};
 
 use super::context::Context;
 use super::refusal::{Answer, not_found};
-use super::request::{Json as Body, NoQuery, Path};
+use super::request::{Change, IdempotencyKey, NoQuery, Path};
 use super::task_item::time;
 
 fn worker(view: WorkerView) -> Worker {
@@ -57,7 +57,7 @@ async fn find(context: &Context, name: String) -> Answer<WorkerView> {
 
 /// Show a worker
 #[utoipa::path(get, path = "/api/v1/workers/{worker}", operation_id = "show_worker", tag = "workers",
-    params(("worker" = String, Path, description = "Its name.")),
+    params(("worker" = String, Path, description = "Its name.", min_length = 1, max_length = 255)),
     responses((status = 200, description = "The worker.", body = Worker)))]
 pub(super) async fn show(
     State(context): State<Context>,
@@ -71,24 +71,27 @@ pub(super) async fn show(
 ///
 /// It finishes what it has and gets nothing new. Idempotent by nature.
 #[utoipa::path(post, path = "/api/v1/workers/{worker}/drain", operation_id = "drain_worker", tag = "workers",
-    params(("worker" = String, Path, description = "Its name.")),
-    request_body = Option<DrainRequest>,
-    responses((status = 200, description = "It gets nothing new.", body = Changed)))]
+    params(
+        IdempotencyKey,
+        ("worker" = String, Path, description = "Its name.", min_length = 1, max_length = 255),
+    ),
+    request_body = DrainRequest,
+    responses((status = 200, description = "It gets nothing new.", body = Changed),
+        (status = 409, description = "The request id was used for something else.")))]
 pub(super) async fn drain(
     State(context): State<Context>,
     Path(name): Path<String>,
     _: NoQuery,
-    Body(request): Body<DrainRequest>,
+    change: Change<DrainRequest>,
 ) -> Answer<Json<Changed>> {
     let worker = find(&context, name).await?.id;
-    let called = context
-        .namespace
-        .call(Command::Drain {
-            worker,
-            on: request.on,
-        })
-        .await?;
-    Ok(Json(Changed {
-        position: called.position.get(),
-    }))
+    context
+        .change(
+            change.once,
+            Command::Drain {
+                worker,
+                on: change.body.on,
+            },
+        )
+        .await
 }

@@ -145,3 +145,50 @@ async fn tasks_come_as_lines_too() {
     assert_eq!(reply.json()["field"], "tasks[1].priority");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_change_with_a_request_id_is_made_once() {
+    let server = Server::start().await;
+    let bearer = server.bearer();
+    let send = async |path: &str, id: &str, body: &str| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("idempotency-key", id),
+        ];
+        server.raw("POST", path, &headers, body.to_owned()).await
+    };
+    let one = server.submit(json!({"group": "g"})).await;
+    let array = server.submit(json!({"group": "g", "count": 3})).await;
+    for id in [&one, &array] {
+        let (cancel, retry) = (
+            format!("/api/v1/tasks/{id}/cancel"),
+            format!("/api/v1/tasks/{id}/retry"),
+        );
+        let (first, second) = (format!("c{id}"), format!("r{id}"));
+        send(&cancel, &first, "{}").await.ok();
+        send(&cancel, &first, "{}").await.ok();
+        assert_eq!(send(&cancel, "other", "{}").await.code(), "not_live");
+        let other = send(&cancel, &first, "{\"note\":\"x\"}").await;
+        assert_eq!(other.code(), "request_conflict");
+        send(&retry, &second, "").await.ok();
+        send(&retry, &second, "").await.ok();
+        assert_eq!(send(&retry, "another", "").await.code(), "still_live");
+        assert_eq!(
+            server.task(id).await["state"]
+                .as_str()
+                .map(|s| s == "failed"),
+            Some(false)
+        );
+    }
+    assert_eq!(server.task(&format!("{array}.2")).await["round"], 2);
+    send("/api/v1/groups/g/pause", "p", "").await.ok();
+    send("/api/v1/groups/g/resume", "q", "").await.ok();
+    send("/api/v1/groups/g/pause", "p", "").await.ok();
+    assert_eq!(
+        server.get("/api/v1/groups/g").await.ok()["paused"],
+        false,
+        "it was done before"
+    );
+    server.stop().await;
+}
