@@ -1,13 +1,15 @@
 //! Workers' sessions: one stream per worker, batched both ways.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use capataz_api::proto::{self, master_frame, worker_frame};
-use capataz_engine::{Hello, Key, Span, Submission, TaskId, WorkerId};
+use capataz_engine::{Hello, Outcome, Report, Span, Submission, TaskId, Usage, WorkerId};
 use futures_util::{Stream, StreamExt};
+use prost::Message;
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -20,6 +22,8 @@ use crate::owner::{Input, LeasedTask, Session, SessionMessage, Token};
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of specs in one frame of work.
 const FRAME_BYTES: usize = 1 << 20;
+/// When a task whose spec could not be read is tried again.
+const READ_AGAIN: Span = Span::secs(5);
 
 static SESSIONS: AtomicU64 = AtomicU64::new(1);
 
@@ -67,7 +71,9 @@ impl proto::workers_server::Workers for WorkersService {
             worker: Some(worker_sender),
         };
         let frames = writer.frames(messages);
-        Ok(Response::new(Box::pin(frames.take_until(stopped(self.stop.clone())))))
+        Ok(Response::new(Box::pin(
+            frames.take_until(stopped(self.stop.clone())),
+        )))
     }
 }
 
@@ -148,6 +154,10 @@ impl Reader {
             }),
             worker_frame::Frame::Reports(reports) => {
                 self.namespace.send(parse_reports(worker, reports));
+            }
+            worker_frame::Frame::Drain(_) => {
+                let drain = capataz_engine::Command::Drain { worker, on: true };
+                self.namespace.send(Input::Command(drain, Box::new(|_| {})));
             }
             worker_frame::Frame::Announce(announce) => {
                 let keys = announce
@@ -287,8 +297,8 @@ fn wire(tokens: Vec<Token>) -> Vec<proto::Token> {
     tokens.into_iter().map(convert::wire_token).collect()
 }
 
-/// The specs of leased tasks, those that are not at hand read from the store. One that cannot be
-/// read is left out: its lease runs out and it is tried again.
+/// The specs of leased tasks, those that are not at hand read from the store. An attempt whose spec
+/// cannot be had ends here: its worker would never hear of it.
 pub(crate) async fn with_bodies(
     namespace: &Namespace,
     tasks: Vec<LeasedTask>,
@@ -298,22 +308,58 @@ pub(crate) async fn with_bodies(
         .filter(|t| t.body.is_none())
         .map(|t| t.token.0.task())
         .collect();
-    let mut read = std::collections::HashMap::new();
+    let mut read = HashMap::new();
+    let mut failure = Failure::Missing;
     if !missing.is_empty() {
         let store = namespace.store().clone();
         match tokio::task::spawn_blocking(move || store.bodies(&missing)).await {
             Ok(Ok(bodies)) => read.extend(bodies),
-            Ok(Err(error)) => tracing::error!(%error, "task specs could not be read"),
-            Err(error) => tracing::error!(%error, "reading task specs panicked"),
+            Ok(Err(error)) => failure = Failure::Unreadable(error.to_string()),
+            Err(error) => failure = Failure::Unreadable(error.to_string()),
         }
     }
     let mut ready = Vec::with_capacity(tasks.len());
     for LeasedTask { token, body } in tasks {
-        let key: Key = token.0;
-        match body.or_else(|| read.get(&key.task()).cloned()) {
+        match body.or_else(|| read.get(&token.0.task()).cloned()) {
             Some(body) => ready.push((token, body)),
-            None => tracing::error!(task = %key, "the spec of a leased task is missing"),
+            None => end_without_spec(namespace, token, &failure),
         }
     }
     ready
+}
+
+/// Why a spec could not be had.
+enum Failure {
+    Missing,
+    Unreadable(String),
+}
+
+fn end_without_spec(namespace: &Namespace, (key, attempt): Token, failure: &Failure) {
+    let (outcome, message) = match failure {
+        Failure::Missing => (
+            convert::failed("fatal", true),
+            "the task's spec is not in the store".to_owned(),
+        ),
+        // What could not be read may be readable a little later.
+        Failure::Unreadable(cause) => (
+            Outcome::Again { after: READ_AGAIN },
+            format!("the task's spec could not be read: {cause}"),
+        ),
+    };
+    tracing::error!(task = %key, message);
+    let result = proto::AttemptResult {
+        message,
+        ..Default::default()
+    };
+    let output = result.encode_to_vec().into();
+    let usage = Usage::default();
+    let report = Report {
+        key,
+        attempt,
+        outcome,
+        output,
+        usage,
+    };
+    let command = capataz_engine::Command::Report(report);
+    namespace.send(Input::Command(command, Box::new(|_| {})));
 }

@@ -346,6 +346,7 @@ impl Recovered {
             checkpointed: Instant::now(),
             retained: Instant::now(),
             dirty: false,
+            retaining: false,
         };
         let owner_thread = OwnerThread {
             owner,

@@ -17,6 +17,10 @@ const IDLE: Duration = Duration::from_secs(1);
 const DRAIN: usize = 8_192;
 
 /// What reaches the thread.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every message is an input, and boxing it would cost each an allocation"
+)]
 pub(super) enum Message {
     /// Something for the owner.
     Input(Input),

@@ -39,7 +39,10 @@ pub(super) struct StoreThread {
     pub(super) clock: HostClock,
     pub(super) checkpointed: Instant,
     pub(super) retained: Instant,
+    /// Something was projected since the last checkpoint.
     pub(super) dirty: bool,
+    /// Retention has more to do.
+    pub(super) retaining: bool,
 }
 
 impl StoreThread {
@@ -55,7 +58,7 @@ impl StoreThread {
     fn serve(&mut self) -> Result<(), ProjectError> {
         loop {
             let mut batches = Vec::new();
-            let over = match self.batches.recv_timeout(IDLE) {
+            let over = match self.batches.recv_timeout(self.patience()) {
                 Ok(batch) => {
                     self.fill(batch, &mut batches);
                     false
@@ -70,6 +73,11 @@ impl StoreThread {
                 return Ok(());
             }
         }
+    }
+
+    /// While retention has more to do its next step follows at once.
+    fn patience(&self) -> Duration {
+        if self.retaining { Duration::ZERO } else { IDLE }
     }
 
     fn fill(&mut self, first: Batch, batches: &mut Vec<Batch>) {
@@ -97,6 +105,10 @@ impl StoreThread {
         let mut result = self.projector.project(batches);
         while let Err(ProjectError::NoSpace { .. }) = result {
             self.set_full(true);
+            if self.gauges.stopped.load(Ordering::Acquire) {
+                // The journal has it all: the next start goes on from there.
+                return Ok(());
+            }
             std::thread::sleep(FULL_PAUSE);
             result = self.projector.project(Vec::new());
         }
@@ -115,8 +127,12 @@ impl StoreThread {
             return Ok(());
         }
         self.checkpointed = Instant::now();
+        let result = self.projector.checkpoint();
+        let Some(trimmable) = self.unless_full(result)? else {
+            return Ok(());
+        };
         self.dirty = false;
-        if let Some(trimmable) = self.projector.checkpoint()? {
+        if let Some(trimmable) = trimmable {
             // Fails only while the namespace stops.
             let _ = self.journal.send(JournalRequest::Trim(trimmable));
         }
@@ -124,7 +140,7 @@ impl StoreThread {
     }
 
     fn retain(&mut self) -> Result<(), ProjectError> {
-        if self.retained.elapsed() < RETENTION {
+        if !self.retaining && self.retained.elapsed() < RETENTION {
             return Ok(());
         }
         let Retention {
@@ -134,11 +150,25 @@ impl StoreThread {
         } = self.retention;
         let now = self.clock.now().wall;
         // One bounded step at a time: batches that come meanwhile do not wait for all of it.
-        let done = self.projector.retain(now, max_age, max_finished)?;
+        let result = self.projector.retain(now, max_age, max_finished);
+        let done = self.unless_full(result)?.unwrap_or(true);
+        self.retaining = !done;
         if done {
             self.retained = Instant::now();
         }
         Ok(())
+    }
+
+    /// A full disk is no failure: what could not be done now is done later.
+    fn unless_full<T>(&self, result: Result<T, ProjectError>) -> Result<Option<T>, ProjectError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(ProjectError::NoSpace { .. }) => {
+                self.set_full(true);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn check_quota(&mut self) -> Result<(), ProjectError> {

@@ -16,12 +16,15 @@ pub type Token = (Key, Attempt);
 /// Tells a caller how its call ended, once that is durable.
 pub type Reply<T> = Box<dyn FnOnce(Result<T, CallError>) + Send>;
 
+/// Reads the state and returns what to do with what it read.
+pub type Question = Box<dyn FnOnce(&State, Position) -> Box<dyn FnOnce() + Send> + Send>;
+
 /// One thing that happened outside.
 pub enum Input {
     /// A client's or an operator's command.
     Command(Command, Reply<Called>),
     /// A question: the closure reads the state and returns what to do once that state is durable.
-    Query(Box<dyn FnOnce(&State, Position) -> Box<dyn FnOnce() + Send> + Send>),
+    Query(Question),
     /// A worker's session begins. Its refusal goes to the session.
     Join(Hello, Session),
     /// Attempts of a worker started or ended.

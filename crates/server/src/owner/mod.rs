@@ -22,6 +22,6 @@ mod turn;
 mod tests;
 
 pub use input::{
-    CallError, Called, Input, LeasedTask, PollCall, Reply, Session, SessionMessage, Token,
+    CallError, Called, Input, LeasedTask, PollCall, Question, Reply, Session, SessionMessage, Token,
 };
 pub use turn::{Owner, OwnerOptions, ToAppend};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use capataz_engine::{Answer, Command, Hello, Rejection, Report, Span, WorkerId};
+use bytes::Bytes;
+use capataz_engine::{Answer, Command, Hello, Outcome, Rejection, Report, Span, Usage, WorkerId};
 
 use super::lease_clock::Holder;
 use super::pending::Release;
@@ -154,9 +155,29 @@ impl Owner {
         if !self.sessions.detach(worker, session) {
             return;
         }
+        if goodbye {
+            self.release_what_is_on_its_way(worker);
+        }
         let left = goodbye && self.run(Command::Leave { worker }).is_ok();
         if !left && let Err(rejection) = self.run(Command::Detach { worker }) {
             tracing::debug!(%rejection, "a session ended that was not known");
+        }
+    }
+
+    /// A worker that says goodbye has nothing left: what it still holds was on its way to it.
+    fn release_what_is_on_its_way(&mut self, worker: WorkerId) {
+        let view = self.state.worker_view(worker);
+        for (key, attempt) in view.map_or_else(Vec::new, |view| view.leases) {
+            let report = Report {
+                key,
+                attempt,
+                outcome: Outcome::Released,
+                output: Bytes::new(),
+                usage: Usage::default(),
+            };
+            if let Err(rejection) = self.run(Command::Report(report)) {
+                tracing::debug!(%rejection, "a lease of a worker that left");
+            }
         }
     }
 

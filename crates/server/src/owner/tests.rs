@@ -278,6 +278,24 @@ fn an_old_session_that_ends_does_not_touch_the_new_one() {
 }
 
 #[test]
+fn work_that_was_on_its_way_to_a_worker_that_left_is_done_by_another() {
+    let mut world = World::new();
+    world.durable_turn([
+        Input::Join(hello("w", false), world.session(1, "w")),
+        world.submit(1),
+    ]);
+    world.durable_turn([Input::Gone {
+        worker: WorkerId(0),
+        session: 1,
+        goodbye: true,
+    }]);
+    assert!(world.owner.state().worker_views().is_empty(), "it left");
+    let task = capataz_engine::TaskId(1).key();
+    let view = world.owner.state().task_view(task).expect("it lives");
+    assert_eq!(view.phase, capataz_engine::Phase::Queued);
+}
+
+#[test]
 fn the_same_poll_gets_the_same_leases() {
     let mut world = World::new();
     let poll = |world: &World, name| {

@@ -33,6 +33,8 @@ pub(super) struct Outgoing {
     hurry: bool,
     pub(super) logs: LogQueue,
     pub(super) announce: Option<Vec<String>>,
+    /// The master is to send nothing new.
+    pub(super) drain: bool,
 }
 
 impl Outgoing {
@@ -94,6 +96,9 @@ impl Outgoing {
         now: Boottime,
     ) -> Option<proto::worker_frame::Frame> {
         use proto::worker_frame::Frame;
+        if std::mem::take(&mut self.drain) {
+            return Some(Frame::Drain(proto::Drain {}));
+        }
         if let Some(affinity) = self.announce.take() {
             return Some(Frame::Announce(proto::Announce { affinity }));
         }

@@ -34,6 +34,7 @@ impl Logic {
             namespace: welcome.namespace,
         };
         self.outgoing.clear();
+        self.outgoing.drain = !self.phase.is_serving();
         let mut lost = Vec::new();
         for token in welcome.stop {
             match self.attempts.stop(token) {

@@ -228,6 +228,7 @@ impl Logic {
     pub fn drain(&mut self, patience: Option<Duration>, now: Boottime) {
         if let Some(drain) = self.phase.drain() {
             drain.shorten(patience.map(|patience| now + patience));
+            self.outgoing.drain = true;
         }
         self.settle(now);
     }
@@ -236,6 +237,7 @@ impl Logic {
     pub fn stop_now(&mut self, now: Boottime) {
         if let Some(drain) = self.phase.drain() {
             drain.hurry = true;
+            self.outgoing.drain = true;
             self.stop_running(Stop::Cancel {
                 grace: Duration::ZERO,
             });
