@@ -20,8 +20,12 @@ pub struct Gauges {
     /// When the oldest record that the store does not have was made, microseconds since 1970;
     /// 0 when it has all.
     pub oldest_unprojected: AtomicU64,
-    /// Bytes that journal, store and logs take on disk.
+    /// Bytes that store and logs take on disk.
     pub disk_bytes: AtomicU64,
+    /// Bytes that they may take before new tasks are refused.
+    pub disk_quota: AtomicU64,
+    /// Bytes of the journal's files; 0 for one in memory.
+    pub journal_bytes: AtomicU64,
     /// Bytes free on that disk.
     pub disk_free: AtomicU64,
     /// The journal has no room for its next segment.

@@ -28,6 +28,9 @@ use crate::store::{self, Batch, LogStore, Projector, Store};
 /// Bytes of journal that are replayed between two transactions of the store.
 const REPLAY_BYTES: usize = 32 << 20;
 
+/// The journal's folder, in the namespace's.
+pub(super) const JOURNAL: &str = "journal";
+
 /// How a namespace is set up.
 #[derive(Clone, Debug, Default)]
 pub struct NamespaceOptions {
@@ -137,7 +140,7 @@ impl RunningNamespace {
         let journal: Box<dyn Journal> = match options.in_memory {
             true => Box::new(MemoryJournal::new(JournalId::random())),
             false => Box::new(FileJournal::open(
-                dir.join("journal"),
+                dir.join(JOURNAL),
                 FileOptions::default(),
             )?),
         };
@@ -386,6 +389,14 @@ impl Recovered {
 }
 
 impl OpenError {
+    /// Whether the journal is to blame.
+    pub fn is_journal(&self) -> bool {
+        matches!(
+            self,
+            OpenError::Journal(_) | OpenError::Replay(_) | OpenError::Record { .. }
+        )
+    }
+
     /// Whether the store is to blame and could be made anew.
     fn is_damage(&self) -> bool {
         match self {

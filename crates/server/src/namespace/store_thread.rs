@@ -176,7 +176,10 @@ impl StoreThread {
         let free = rustix::fs::statvfs(self.projector.dir())
             .map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
             .unwrap_or(u64::MAX);
+        let journal = folder_bytes(&self.projector.dir().join(super::open::JOURNAL));
         Gauges::set(&self.gauges.disk_bytes, used);
+        Gauges::set(&self.gauges.disk_quota, self.retention.quota);
+        Gauges::set(&self.gauges.journal_bytes, journal);
         Gauges::set(&self.gauges.disk_free, free);
         self.set_full(used > self.retention.quota || free < self.retention.reserve);
         Ok(())
@@ -191,4 +194,11 @@ impl StoreThread {
             let _ = self.owner.send(Message::Input(Input::StoreRoom(!full)));
         }
     }
+}
+
+/// Bytes of the files in a folder; 0 when there is no such folder.
+fn folder_bytes(dir: &std::path::Path) -> u64 {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let bytes = |file: std::fs::DirEntry| file.metadata().map_or(0, |file| file.len());
+    files.map(bytes).sum()
 }

@@ -39,7 +39,8 @@ fn stale((key, attempt): Token) -> Problem {
 }
 
 /// Say that an attempt runs
-#[utoipa::path(post, path = "/api/v1/attempts/{task}/{n}/start", operation_id = "start_attempt", tag = "attempts",
+#[utoipa::path(post, path = "/api/v1/attempts/{task}/{n}/start",
+    operation_id = "start_attempt", tag = "attempts",
     params(
         ("task" = String, Path, description = "The task or element."),
         ("n" = String, Path, description = "The attempt.")),
@@ -72,7 +73,8 @@ pub(super) async fn start(
 /// Renew a lease
 ///
 /// To be sent every `lease_ttl` / 3. Refused with `stale_lease`, the work is to be stopped.
-#[utoipa::path(post, path = "/api/v1/attempts/{task}/{n}/heartbeat", operation_id = "renew_lease", tag = "attempts",
+#[utoipa::path(post, path = "/api/v1/attempts/{task}/{n}/heartbeat",
+    operation_id = "renew_lease", tag = "attempts",
     params(
         ("task" = String, Path, description = "The task or element."),
         ("n" = String, Path, description = "The attempt.")),
@@ -102,7 +104,8 @@ pub(super) async fn heartbeat(
 ///
 /// Repeated with the same token it is answered again. An output over its limit fails the attempt
 /// for good, and the answer (400, `too_large`) says so.
-#[utoipa::path(post, path = "/api/v1/attempts/{task}/{n}/complete", operation_id = "complete_attempt", tag = "attempts",
+#[utoipa::path(post, path = "/api/v1/attempts/{task}/{n}/complete",
+    operation_id = "complete_attempt", tag = "attempts",
     params(
         ("task" = String, Path, description = "The task or element."),
         ("n" = String, Path, description = "The attempt.")),
@@ -150,7 +153,8 @@ pub(super) async fn complete(
 /// Report failure
 ///
 /// Repeated with the same token it is answered again.
-#[utoipa::path(post, path = "/api/v1/attempts/{task}/{n}/fail", operation_id = "fail_attempt", tag = "attempts",
+#[utoipa::path(post, path = "/api/v1/attempts/{task}/{n}/fail",
+    operation_id = "fail_attempt", tag = "attempts",
     params(
         ("task" = String, Path, description = "The task or element."),
         ("n" = String, Path, description = "The attempt.")),
@@ -196,7 +200,8 @@ pub(super) async fn fail(
 /// Ask to be called again later
 ///
 /// No failure: the slot is free, and the task comes back after `again_in`.
-#[utoipa::path(post, path = "/api/v1/attempts/{task}/{n}/again", operation_id = "postpone_attempt", tag = "attempts",
+#[utoipa::path(post, path = "/api/v1/attempts/{task}/{n}/again",
+    operation_id = "postpone_attempt", tag = "attempts",
     params(
         ("task" = String, Path, description = "The task or element."),
         ("n" = String, Path, description = "The attempt.")),

@@ -32,7 +32,8 @@ fn group(view: GroupView) -> Group {
 }
 
 /// List groups
-#[utoipa::path(get, path = "/api/v1/groups", operation_id = "list_groups", tag = "groups", responses(
+#[utoipa::path(get, path = "/api/v1/groups",
+    operation_id = "list_groups", tag = "groups", responses(
     (status = 200, description = "All groups, the oldest first.", body = Items<Group>),
 ))]
 pub(super) async fn list(State(context): State<Context>, _: NoQuery) -> Answer<Json<Items<Group>>> {

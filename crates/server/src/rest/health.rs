@@ -47,7 +47,8 @@ impl Health {
 /// Whether the process answers
 ///
 /// Says nothing about the journal or the disk: a process that answers this need not be restarted.
-#[utoipa::path(get, path = "/livez", operation_id = "livez", tag = "server", security(()), responses(
+#[utoipa::path(get, path = "/livez",
+    operation_id = "livez", tag = "server", security(()), responses(
     (status = 200, description = "It lives.", body = String, content_type = "text/plain"),
 ))]
 pub(super) async fn livez(_: NoQuery) -> Result<&'static str, ProblemResponse> {
@@ -55,7 +56,8 @@ pub(super) async fn livez(_: NoQuery) -> Result<&'static str, ProblemResponse> {
 }
 
 /// Whether requests can be sent
-#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "server", security(()), responses(
+#[utoipa::path(get, path = "/readyz",
+    operation_id = "readyz", tag = "server", security(()), responses(
     (status = 200, description = "It is ready.", body = Health),
     (status = 503, description = "It starts, stops or has failed.", body = Health),
 ))]

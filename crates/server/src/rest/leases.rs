@@ -19,10 +19,14 @@ use crate::grpc::with_bodies;
 /// What such a worker says of its build: nothing.
 const BUILD: &str = "";
 
+/// Leases of one answer: with the largest payloads that is some 25 MiB.
+const LEASES: u32 = 100;
+
 /// Lease attempts
 ///
-/// Waits until there is work, or for `wait`. A slot of the pod is taken until the lease ends. When
-/// the answer was lost, the same `poll_id` gets the same leases again.
+/// Waits until there is work, or for `wait`. One answer has 100 leases at the most. A slot of the
+/// pod is taken until its lease ends. When the answer was lost, the same `poll_id` gets the same
+/// leases again.
 #[utoipa::path(post, path = "/api/v1/leases", operation_id = "lease_attempts", tag = "attempts",
     request_body(content = LeaseRequest, example = json!({
         "worker": "py-1", "pod": "laptop", "groups": ["hash"], "max": 1, "wait": 20,
@@ -42,7 +46,7 @@ pub(super) async fn lease(
     let random = || uuid::Uuid::new_v4().to_string();
     let poll_id = request.poll_id.clone().unwrap_or_else(random);
     let poll = convert::hash(poll_id.as_bytes());
-    let (max, wait) = (request.max, Duration::from(request.wait));
+    let (max, wait) = (request.max.min(LEASES), Duration::from(request.wait));
     let leased = context
         .namespace
         .poll(hello(request, &peer), poll, max, wait);

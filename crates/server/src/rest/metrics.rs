@@ -149,9 +149,14 @@ fn write_gauges(text: &mut Exposition, gauges: &Gauges) {
     let lag = lag_seconds(get(&gauges.oldest_unprojected));
     text.gauge("capataz_store_lag_seconds", "Time it lags behind.", lag);
     text.gauge(
-        "capataz_disk_bytes",
-        "Bytes that all files take.",
+        "capataz_store_bytes",
+        "Bytes of store and logs.",
         get(&gauges.disk_bytes),
+    );
+    text.gauge(
+        "capataz_journal_file_bytes",
+        "Bytes of the journal's files.",
+        get(&gauges.journal_bytes),
     );
     text.gauge(
         "capataz_disk_free_bytes",

@@ -172,7 +172,8 @@ async fn apply(
 /// Free a pod's held slots
 ///
 /// Whoever asks vouches that the sandboxes of the lost attempts are gone.
-#[utoipa::path(post, path = "/api/v1/pods/{pod}/release", operation_id = "release_pod", tag = "pods",
+#[utoipa::path(post, path = "/api/v1/pods/{pod}/release",
+    operation_id = "release_pod", tag = "pods",
     params(
         IdempotencyKey,
         ("pod" = String, Path, description = "Its name.", min_length = 1, max_length = 255),

@@ -27,7 +27,8 @@ const COUNTED: Duration = Duration::from_secs(5);
 /// How many tasks are where
 ///
 /// A tag's counts come from the store: they may lag, and what retention removed is not counted.
-#[utoipa::path(get, path = "/api/v1/stats", operation_id = "show_stats", tag = "server", params(StatsQuery), responses(
+#[utoipa::path(get, path = "/api/v1/stats",
+    operation_id = "show_stats", tag = "server", params(StatsQuery), responses(
     (status = 200, description = "The namespace now.", body = Stats),
 ))]
 pub(super) async fn stats(
@@ -166,9 +167,9 @@ fn journal(gauges: &Gauges, epoch: u64) -> JournalStats {
 
 fn disk(gauges: &Gauges) -> DiskStats {
     DiskStats {
-        journal_bytes: 0,
+        journal_bytes: Gauges::get(&gauges.journal_bytes),
         store_bytes: Gauges::get(&gauges.disk_bytes),
-        quota_bytes: None,
+        quota_bytes: Some(Gauges::get(&gauges.disk_quota)).filter(|quota| *quota > 0),
         free_bytes: Gauges::get(&gauges.disk_free),
     }
 }

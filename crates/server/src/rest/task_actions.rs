@@ -26,7 +26,8 @@ const ELEMENTS: usize = 1_000;
 ///
 /// Of an array everything that is unfinished is cancelled. A running attempt is told to stop, and
 /// killed when it does not. Cancelling is idempotent by nature: what was cancelled has ended.
-#[utoipa::path(post, path = "/api/v1/tasks/{id}/cancel", operation_id = "cancel_task", tag = "tasks",
+#[utoipa::path(post, path = "/api/v1/tasks/{id}/cancel",
+    operation_id = "cancel_task", tag = "tasks",
     params(
         IdempotencyKey,
         ("id" = String, Path, description = "Such as `12`, or `12.0` for an element."),

@@ -35,7 +35,10 @@ const PAGE_STEP: usize = 200;
 /// as the task lives and an hour after.
 #[utoipa::path(post, path = "/api/v1/tasks", operation_id = "submit_task", tag = "tasks",
     params(IdempotencyKey),
-    request_body(content = TaskSpec, example = json!({"group": "hash", "argv": ["sha256sum", "f"]})),
+    request_body(
+        content = TaskSpec,
+        example = json!({"group": "hash", "argv": ["sha256sum", "f"]}),
+    ),
     responses(
         (status = 201, description = "The task is accepted, durably.", body = Submitted),
         (status = 409, description = "The dedup key or request id stands for something else."),
@@ -121,7 +124,8 @@ async fn accept(
 /// A page may have fewer items than its limit and still not be the last: the last has no cursor.
 /// With `array` the elements of that array are listed by index, by `state` if that is given; an
 /// array is of one group and has the same tags throughout, so the other filters do not apply.
-#[utoipa::path(get, path = "/api/v1/tasks", operation_id = "list_tasks", tag = "tasks", params(TasksQuery), responses(
+#[utoipa::path(get, path = "/api/v1/tasks",
+    operation_id = "list_tasks", tag = "tasks", params(TasksQuery), responses(
     (status = 200, description = "A page.", body = TaskPage),
 ))]
 pub(super) async fn list(

@@ -32,7 +32,8 @@ fn worker(view: WorkerView) -> Worker {
 }
 
 /// List workers
-#[utoipa::path(get, path = "/api/v1/workers", operation_id = "list_workers", tag = "workers", responses(
+#[utoipa::path(get, path = "/api/v1/workers",
+    operation_id = "list_workers", tag = "workers", responses(
     (status = 200, description = "All workers, in the order they joined.", body = Items<Worker>),
 ))]
 pub(super) async fn list(
@@ -56,7 +57,8 @@ async fn find(context: &Context, name: String) -> Answer<WorkerView> {
 }
 
 /// Show a worker
-#[utoipa::path(get, path = "/api/v1/workers/{worker}", operation_id = "show_worker", tag = "workers",
+#[utoipa::path(get, path = "/api/v1/workers/{worker}",
+    operation_id = "show_worker", tag = "workers",
     params(("worker" = String, Path, description = "Its name.", min_length = 1, max_length = 255)),
     responses((status = 200, description = "The worker.", body = Worker)))]
 pub(super) async fn show(
@@ -70,7 +72,8 @@ pub(super) async fn show(
 /// Drain a worker
 ///
 /// It finishes what it has and gets nothing new. Idempotent by nature.
-#[utoipa::path(post, path = "/api/v1/workers/{worker}/drain", operation_id = "drain_worker", tag = "workers",
+#[utoipa::path(post, path = "/api/v1/workers/{worker}/drain",
+    operation_id = "drain_worker", tag = "workers",
     params(
         IdempotencyKey,
         ("worker" = String, Path, description = "Its name.", min_length = 1, max_length = 255),

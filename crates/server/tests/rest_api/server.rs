@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 /// A server in a temporary folder, on a free port.
-pub struct Server {
+pub(crate) struct Server {
     running: Mutex<Option<Running>>,
     url: String,
     token: String,
@@ -23,21 +23,21 @@ pub struct Server {
 }
 
 /// An answer, read whole.
-pub struct Reply {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Reply {
     /// The body as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error} in {}: {:?}", self.status, self.body))
     }
 
     /// The code of a refusal.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         let content_type = self
             .headers
             .get("content-type")
@@ -55,7 +55,7 @@ impl Reply {
     }
 
     /// The JSON of an answer that must be a success.
-    pub fn ok(&self) -> Value {
+    pub(crate) fn ok(&self) -> Value {
         assert!(
             (200..300).contains(&self.status),
             "{}: {:?}",
@@ -67,11 +67,11 @@ impl Reply {
 }
 
 impl Server {
-    pub async fn start() -> Server {
+    pub(crate) async fn start() -> Server {
         Server::start_with(|_| {}).await
     }
 
-    pub async fn start_with(change: impl FnOnce(&mut ServeOptions)) -> Server {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut ServeOptions)) -> Server {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut options = ServeOptions::new(dir.path());
         options.listen = "127.0.0.1:0".parse().expect("an address");
@@ -91,17 +91,17 @@ impl Server {
     }
 
     /// Begins to stop, while requests are still on their way.
-    pub fn begin_stop(&self) -> JoinHandle<()> {
+    pub(crate) fn begin_stop(&self) -> JoinHandle<()> {
         let running = self.running.lock().expect("nobody panicked with it").take();
         tokio::spawn(running.expect("it is stopped once").shutdown())
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.begin_stop().await.expect("the server stops");
     }
 
     /// Sends a request and returns as soon as the answer begins.
-    pub async fn open(
+    pub(crate) async fn open(
         &self,
         method: &str,
         path: &str,
@@ -118,7 +118,7 @@ impl Server {
     }
 
     /// Sends a request with exactly these headers.
-    pub async fn raw(
+    pub(crate) async fn raw(
         &self,
         method: &str,
         path: &str,
@@ -135,12 +135,12 @@ impl Server {
         }
     }
 
-    pub fn bearer(&self) -> String {
+    pub(crate) fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
     }
 
     /// Sends a request with the token and a JSON body.
-    pub async fn send(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Reply {
+    pub(crate) async fn send(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Reply {
         let bearer = self.bearer();
         let headers = [
             ("authorization", bearer.as_str()),
@@ -149,33 +149,33 @@ impl Server {
         self.raw(method, path, &headers, body).await
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         let bearer = self.bearer();
         self.raw("GET", path, &[("authorization", &bearer)], "")
             .await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         self.send("POST", path, body.to_string()).await
     }
 
-    pub async fn put(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Reply {
         self.send("PUT", path, body.to_string()).await
     }
 
     /// Submits a task and returns its id.
-    pub async fn submit(&self, spec: Value) -> String {
+    pub(crate) async fn submit(&self, spec: Value) -> String {
         let submitted = self.post("/api/v1/tasks", spec).await.ok();
         submitted["id"].as_str().expect("an id").to_owned()
     }
 
     /// The task as `GET /tasks/{id}` shows it.
-    pub async fn task(&self, id: &str) -> Value {
+    pub(crate) async fn task(&self, id: &str) -> Value {
         self.get(&format!("/api/v1/tasks/{id}")).await.ok()
     }
 
     /// Leases up to `max` attempts of group `g`.
-    pub async fn lease(&self, poll_id: &str, max: u32) -> Vec<(String, u64)> {
+    pub(crate) async fn lease(&self, poll_id: &str, max: u32) -> Vec<(String, u64)> {
         let body = serde_json::json!({
             "worker": "w", "pod": "p", "slots": 100, "groups": ["g"], "max": max,
             "poll_id": poll_id,
@@ -190,7 +190,12 @@ impl Server {
     }
 
     /// Reports on an attempt.
-    pub async fn report(&self, (task, attempt): &(String, u64), verb: &str, body: Value) -> Reply {
+    pub(crate) async fn report(
+        &self,
+        (task, attempt): &(String, u64),
+        verb: &str,
+        body: Value,
+    ) -> Reply {
         self.post(&format!("/api/v1/attempts/{task}/{attempt}/{verb}"), body)
             .await
     }
