@@ -1,11 +1,15 @@
-//! The client itself: cheap to clone, one pool of connections for all clones.
+//! The client itself: cheap to clone, one way to the master for all clones.
 
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+use http::{Request, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tower::{BoxError, Service};
 
 use super::http::Http;
 use super::submitter::Submitter;
+use super::transport::{Body, Transport};
 use super::{ClientConfig, ClientError};
 
 /// What needs no encoding in a part of a path; ids of elements have a dot.
@@ -25,8 +29,28 @@ pub struct Client {
 impl Client {
     /// A client for the configuration. Connects when it is first used, within a tokio runtime.
     pub fn new(config: &ClientConfig) -> Result<Client, ClientError> {
+        Client::over(Transport::network(&config.server)?, config)
+    }
+
+    /// A client of a master in this process, such as a router of REST and gRPC: its calls are
+    /// calls of the service, no socket is involved. What of the configuration is about the way to
+    /// a server is not looked at.
+    ///
+    /// The service fails only when there is no master any more; such a failure is final.
+    pub fn in_process<S, B>(service: S, config: &ClientConfig) -> Result<Client, ClientError>
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Client::over(Transport::in_process(service), config)
+    }
+
+    fn over(transport: Transport, config: &ClientConfig) -> Result<Client, ClientError> {
         Ok(Client {
-            http: Arc::new(Http::new(config)?),
+            http: Arc::new(Http::new(transport, config)?),
             submitter: Arc::default(),
         })
     }
@@ -36,7 +60,7 @@ impl Client {
         Client::new(&ClientConfig::from_env()?)
     }
 
-    /// The server's URL.
+    /// The server's URL; `embedded` for a master in this process.
     pub fn url(&self) -> &str {
         self.http.url()
     }

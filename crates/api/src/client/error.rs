@@ -27,6 +27,13 @@ pub enum ClientError {
         /// What the last try met.
         cause: String,
     },
+    /// The master of this process is closed. What was under way may or may not have been carried
+    /// out; nothing will be from now on.
+    #[error("the master of this process does not answer any more: {cause}")]
+    Closed {
+        /// What it says.
+        cause: String,
+    },
     /// The server refused, or would have: some things are checked before they are sent.
     #[error("{0}")]
     Refused(Problem),
@@ -95,6 +102,7 @@ impl ClientError {
             ClientError::NoAnswer { .. } => {
                 Some("ask again with the same request id or dedup key to be sure".to_owned())
             }
+            ClientError::Closed { .. } => Some("open it again, and take its new client".to_owned()),
             ClientError::Refused(problem) => hint_for(problem),
             ClientError::Protocol { .. } => {
                 Some("check that the URL names a Capataz server of this version".to_owned())

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
 use super::ClientError;
-use super::http::{Http, innermost};
+use super::http::Http;
 use super::sse::{Frame, Parser};
+use super::transport::{Body, innermost};
 use crate::limits::STREAM_SILENCE_SECS;
 use crate::problem::Problem;
 use crate::rest::{Event, EventsQuery, LogChunk, LogStream, LogsQuery, Query};
@@ -92,7 +92,7 @@ impl LogFollower {
 struct Stream {
     http: Arc<Http>,
     path: String,
-    body: Option<Incoming>,
+    body: Option<Body>,
     parser: Parser,
     ready: VecDeque<Frame>,
     over: bool,

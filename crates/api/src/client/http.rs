@@ -1,28 +1,20 @@
-//! One REST call after another, over kept connections.
+//! One REST call after another.
 
-use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper_util::client::legacy::Client as Pool;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
 
 use super::backoff::Patience;
+use super::transport::{Body, Transport, innermost};
 use super::{ClientConfig, ClientError};
 use crate::problem::{Code, Problem};
 
 /// The largest answer that is read: a guard against a server gone mad, not a limit to design for.
 const ANSWER_BYTES: usize = 256 * 1024 * 1024;
-/// How long a connection may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -47,8 +39,7 @@ struct Failure {
 
 #[derive(Debug)]
 pub(super) struct Http {
-    pool: Pool<HttpConnector, Full<Bytes>>,
-    url: String,
+    pub(super) transport: Transport,
     token: Option<HeaderValue>,
     namespace: Option<HeaderValue>,
     timeout: Duration,
@@ -97,21 +88,15 @@ fn to_json(body: &impl serde::Serialize) -> Bytes {
 }
 
 impl Http {
-    pub(super) fn new(config: &ClientConfig) -> Result<Http, ClientError> {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    /// `transport` leads to the master that `config` is for.
+    pub(super) fn new(transport: Transport, config: &ClientConfig) -> Result<Http, ClientError> {
         let token = config.token.as_ref().map(|token| format!("Bearer {token}"));
         let mut token = header("token", token)?;
         if let Some(token) = &mut token {
             token.set_sensitive(true);
         }
         Ok(Http {
-            pool: Pool::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(IDLE_TIMEOUT)
-                .build(connector),
-            url: base_url(&config.server)?,
+            transport,
             token,
             namespace: header("namespace", config.namespace.clone())?,
             timeout: config.request_timeout,
@@ -121,7 +106,7 @@ impl Http {
 
     /// The server's URL, without a slash at its end.
     pub(super) fn url(&self) -> &str {
-        &self.url
+        self.transport.url()
     }
 
     pub(super) fn token(&self) -> Option<&HeaderValue> {
@@ -161,7 +146,7 @@ impl Http {
     }
 
     /// Opens a stream of server-sent events; the caller reads its body.
-    pub(super) async fn open_stream(&self, path: &str) -> Result<Incoming, (ClientError, bool)> {
+    pub(super) async fn open_stream(&self, path: &str) -> Result<Body, (ClientError, bool)> {
         let call = Call::get(path.to_owned());
         let open = self.send(&call, HeaderValue::from_static("text/event-stream"));
         match tokio::time::timeout(self.timeout, open).await {
@@ -175,21 +160,13 @@ impl Http {
     }
 
     /// Sends the request once; every status but success is a failure.
-    async fn send(&self, call: &Call, accept: HeaderValue) -> Result<Response<Incoming>, Failure> {
+    async fn send(&self, call: &Call, accept: HeaderValue) -> Result<Response<Body>, Failure> {
         let request = self.request(call, accept);
-        let response = self.pool.request(request).await.map_err(|error| {
-            let cause = innermost(&error);
-            match error.is_connect() {
-                true => Failure {
-                    error: ClientError::Unreachable {
-                        url: self.url.clone(),
-                        cause,
-                    },
-                    again: true,
-                    after: None,
-                },
-                false => self.no_answer(cause),
-            }
+        let sent = self.transport.send(request).await;
+        let response = sent.map_err(|error| Failure {
+            again: !matches!(error, ClientError::Closed { .. }),
+            error,
+            after: None,
         })?;
         self.patience.reached();
         if response.status().is_success() {
@@ -201,7 +178,7 @@ impl Http {
     fn request(&self, call: &Call, accept: HeaderValue) -> Request<Full<Bytes>> {
         let mut request = Request::builder()
             .method(call.method.clone())
-            .uri(format!("{}/api/v1{}", self.url, call.path))
+            .uri(format!("{}/api/v1{}", self.transport.base(), call.path))
             .header(ACCEPT, accept);
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
@@ -220,14 +197,14 @@ impl Http {
             .expect("the base URL was parsed, and paths are percent-encoded")
     }
 
-    async fn read(&self, body: Incoming) -> Result<Bytes, Failure> {
+    async fn read(&self, body: Body) -> Result<Bytes, Failure> {
         let whole = Limited::new(body, ANSWER_BYTES).collect().await;
-        let whole = whole.map_err(|error| self.no_answer(error.to_string()))?;
+        let whole = whole.map_err(|error| self.no_answer(innermost(error.as_ref())))?;
         Ok(whole.to_bytes())
     }
 
     /// A status other than success, with its problem document.
-    async fn refusal(&self, response: Response<Incoming>) -> Failure {
+    async fn refusal(&self, response: Response<Body>) -> Failure {
         let status = response.status();
         let after = response.headers().get(RETRY_AFTER);
         let after = after.and_then(|value| value.to_str().ok()?.parse().ok());
@@ -247,7 +224,7 @@ impl Http {
                 after: after.map(Duration::from_secs),
                 error: ClientError::Refused(Problem::new(
                     Code::Unavailable,
-                    format!("{} answers {status}", self.url),
+                    format!("{} answers {status}", self.url()),
                 )),
             },
             Err(_) => self.protocol(format!("status {status} without a problem document")),
@@ -255,7 +232,7 @@ impl Http {
     }
 
     fn no_answer(&self, cause: String) -> Failure {
-        let url = self.url.clone();
+        let url = self.url().to_owned();
         Failure {
             error: ClientError::NoAnswer { url, cause },
             again: true,
@@ -264,7 +241,7 @@ impl Http {
     }
 
     fn protocol(&self, what: String) -> Failure {
-        let url = self.url.clone();
+        let url = self.url().to_owned();
         Failure {
             error: ClientError::Protocol { url, what },
             again: false,
@@ -276,54 +253,4 @@ impl Http {
 fn header(what: &'static str, text: Option<String>) -> Result<Option<HeaderValue>, ClientError> {
     let value = text.map(HeaderValue::try_from).transpose();
     value.map_err(|_| ClientError::BadHeader { what })
-}
-
-/// Checks a server's URL and takes the slash off its end.
-fn base_url(got: &str) -> Result<String, ClientError> {
-    let bad = |reason| ClientError::BadUrl {
-        got: got.to_owned(),
-        reason,
-    };
-    let uri: Uri = got.parse().map_err(|_| bad("it cannot be read"))?;
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(bad("https is not supported yet")),
-        _ => return Err(bad("it must begin with http://")),
-    }
-    if uri.query().is_some() {
-        return Err(bad("it must not have a query"));
-    }
-    Ok(got.trim_end_matches('/').to_owned())
-}
-
-/// What was at the bottom of it: the outer errors only repeat that something failed.
-pub(super) fn innermost(error: &dyn Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_urls_of_servers_are_taken() {
-        assert_eq!(
-            base_url("http://[::1]:7117/").as_deref(),
-            Ok("http://[::1]:7117")
-        );
-        for bad in [
-            "",
-            "127.0.0.1:7117",
-            "https://x",
-            "http://",
-            "http://x/?a",
-            "ftp://x",
-        ] {
-            assert!(base_url(bad).is_err(), "{bad:?} was accepted");
-        }
-    }
 }

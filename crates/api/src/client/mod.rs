@@ -1,4 +1,5 @@
-//! Talks to a master: REST for everything, gRPC for submitting.
+//! Talks to a master: REST for everything, gRPC for submitting; over the network, or by calls into
+//! a service of this process.
 //!
 //! Every change carries a request id made before the first try and is tried again with it when the
 //! connection breaks or the master says that it cannot answer now, so that a change happens once
@@ -21,6 +22,7 @@ mod settings;
 mod sse;
 mod submitter;
 mod tasks;
+mod transport;
 
 pub use calls::Client;
 pub use config::{ClientConfig, DEFAULT_SERVER, TOKEN_FILE};
@@ -28,3 +30,4 @@ pub use error::ClientError;
 pub use follow::{EventStream, LogFollower};
 pub use ids::Ids;
 pub use submitter::{Accepted, Submitter};
+pub use transport::Body;

@@ -7,22 +7,17 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
-use tonic::transport::{Channel, Endpoint};
 
 use super::ClientError;
 use super::backoff::Tries;
 use super::frames::{Frames, Item, Settled};
-use super::http::{Http, innermost};
+use super::http::Http;
 use crate::problem::{Code, Problem};
 use crate::proto::tasks_client::TasksClient;
 use crate::proto::{SubmitReply, SubmitRequest};
 
-/// How long a connection may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request may stay without an answer before its connection is given up.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often an otherwise silent connection is asked whether it still lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Requests that the stream itself holds; the window bounds them further.
 const OUTGOING: usize = 16;
 /// Received before sending goes on, so that what is there travels together.
@@ -34,7 +29,7 @@ enum Ended {
     Closed,
     /// It broke: another try may do better.
     Broken(ClientError),
-    /// The master does not let this client in: no further try can help.
+    /// The master does not let this client in, or is closed: no further try can help.
     Barred(ClientError),
 }
 
@@ -140,7 +135,11 @@ async fn open(
     http: &Http,
     requests: mpsc::Receiver<SubmitRequest>,
 ) -> Result<Streaming<SubmitReply>, Ended> {
-    let channel = connect(http).await?;
+    let service = http.transport.for_stream().await;
+    let service = service.map_err(|error| match error {
+        ClientError::Unreachable { .. } => Ended::Broken(error),
+        error => Ended::Barred(error),
+    })?;
     let mut request = tonic::Request::new(ReceiverStream::new(requests));
     let headers = [
         ("authorization", http.token()),
@@ -153,32 +152,12 @@ async fn open(
             request.metadata_mut().insert(name, value);
         }
     }
-    let mut client = TasksClient::new(channel);
+    let mut client = TasksClient::new(service);
     match timeout(REPLY_TIMEOUT, client.submit_stream(request)).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => Err(refused(http, &status)),
         Err(_) => Err(broken(http, format!("nothing came for {REPLY_TIMEOUT:?}"))),
     }
-}
-
-async fn connect(http: &Http) -> Result<Channel, Ended> {
-    let url = http.url().to_owned();
-    let endpoint = Endpoint::from_shared(url.clone()).map_err(|_| {
-        Ended::Barred(ClientError::BadUrl {
-            got: url.clone(),
-            reason: "it cannot be read",
-        })
-    })?;
-    let endpoint = endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(REPLY_TIMEOUT)
-        .http2_adaptive_window(true);
-    endpoint.connect().await.map_err(|error| {
-        let cause = innermost(&error);
-        Ended::Broken(ClientError::Unreachable { url, cause })
-    })
 }
 
 fn broken(http: &Http, cause: String) -> Ended {
