@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, completions, demo, dev, doctor, events, explain, group, logs, pod, serve, stats, submit,
-    task, wait, worker,
+    bench, completions, demo, dev, doctor, events, explain, group, journal, logs, pod, serve,
+    stats, submit, task, wait, worker,
 };
 use crate::output::Format;
 
@@ -72,6 +72,7 @@ pub(crate) enum Command {
     Explain(explain::Explain),
     Bench(bench::Bench),
     Doctor(doctor::Doctor),
+    Journal(journal::Journal),
     Completions(completions::Completions),
     #[command(hide = true, name = "bench-worker")]
     BenchWorker(bench::BenchWorker),

@@ -5,16 +5,19 @@
 //! [`Namespace`] handle.
 
 pub mod clock;
-mod convert;
+pub mod convert;
 pub mod feed;
 mod grpc;
+mod journal_tools;
 pub mod namespace;
 pub mod owner;
-mod problem;
+pub mod problem;
 pub mod record;
 mod rest;
 mod serve;
 pub mod store;
 
+pub use capataz_journal::file::{DiskError, Inspection, RepairError, Repaired, WitnessReport};
+pub use journal_tools::{cut_journal, inspect_journal, journal_folder};
 pub use namespace::Namespace;
-pub use serve::{Running, ServeOptions, StartError, serve};
+pub use serve::{Closed, Local, LocalService, Running, ServeOptions, StartError, serve};

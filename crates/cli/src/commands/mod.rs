@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod group;
+pub(crate) mod journal;
 pub(crate) mod logs;
 pub(crate) mod pod;
 pub(crate) mod serve;
@@ -42,6 +43,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Explain(command) => command.run(context).await,
         Command::Bench(command) => command.run(context).await,
         Command::Doctor(command) => command.run(context).await,
+        Command::Journal(command) => command.run(context),
         Command::Completions(command) => command.run(context),
         Command::BenchWorker(command) => command.run(context).await,
         Command::DemoMeasure(command) => command.run(context),

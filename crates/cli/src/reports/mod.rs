@@ -2,12 +2,14 @@
 
 mod explain;
 mod groups;
+mod journal;
 mod pods;
 mod stats;
 mod submitted;
 mod tasks;
 mod workers;
 
+pub(crate) use journal::{Cut, Inspected};
 pub(crate) use submitted::Done;
 pub(crate) use tasks::shares;
 

@@ -35,6 +35,9 @@ impl Told for ServerError {
             ServerError::Start(StartError::DataDir { .. } | StartError::Token(_)) => {
                 "--data-dir names another folder"
             }
+            ServerError::Start(StartError::Open(error)) if error.is_journal() => {
+                "nothing was deleted; `capataz journal inspect` says more"
+            }
             ServerError::Start(_) => "nothing in the data folder was deleted",
             ServerError::Failed { .. } => "start it again: what was acknowledged is in the journal",
         };
