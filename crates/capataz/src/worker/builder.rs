@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use capataz_api::client::{ClientConfig, ClientError, TOKEN_FILE};
+use capataz_server::LocalService;
 use capataz_worker::inline::{Answer, Attempt, Handlers, InlineExecutor};
 use capataz_worker::session::{
     CANCEL_GRACE, CONCURRENCY_MAX, GrpcConnect, Secrets, ServerAddressError, Session,
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tower::{Layer, Service};
 
+use super::connect::Way;
 use super::stack::{self, HandlerService, Stack, UserLayer};
 use super::{HandlerError, RunningWorker};
 
@@ -64,6 +66,7 @@ impl Worker {
 #[derive(Default)]
 #[must_use = "a worker begins with `start`"]
 pub struct WorkerBuilder {
+    local: Option<LocalService>,
     servers: Vec<String>,
     token: Option<String>,
     name: Option<String>,
@@ -116,6 +119,12 @@ impl WorkerBuilder {
         <L::Service as Service<Attempt>>::Future: Send + 'static,
     {
         self.layers.push(stack::user_layer(layer));
+        self
+    }
+
+    /// A worker of a master in this process; servers named besides are not looked at.
+    pub(crate) fn local(mut self, master: LocalService) -> WorkerBuilder {
+        self.local = Some(master);
         self
     }
 
@@ -201,7 +210,10 @@ impl WorkerBuilder {
         Ok(RunningWorker::new(handle, runtime.spawn(session.run())))
     }
 
-    fn connect(&self) -> Result<GrpcConnect, WorkerError> {
+    fn connect(&self) -> Result<Way, WorkerError> {
+        if let Some(master) = &self.local {
+            return Ok(Way::Local(master.clone()));
+        }
         let mut servers = self.servers.clone();
         let mut token = self.token.clone();
         if servers.is_empty() {
@@ -212,7 +224,7 @@ impl WorkerBuilder {
             let named = std::env::var("CAPATAZ_TOKEN").ok();
             token = ClientConfig::resolve(None, named, Path::new(TOKEN_FILE))?.token;
         }
-        Ok(GrpcConnect::new(servers, token.as_deref())?)
+        Ok(Way::Network(GrpcConnect::new(servers, token.as_deref())?))
     }
 
     fn options<'a>(

@@ -11,6 +11,7 @@
 //! A panic anywhere in it fails that attempt only.
 
 mod builder;
+mod connect;
 mod error;
 mod running;
 mod stack;

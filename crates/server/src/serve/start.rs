@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use axum::Router;
 use capataz_api::proto;
@@ -17,7 +17,7 @@ use super::listen::listen;
 use super::options::{ServeOptions, UnsafeBind};
 use super::token::{TokenError, admin_token};
 use crate::grpc::{MESSAGE_BYTES, TasksService, WorkersService};
-use crate::namespace::{Namespace, OpenError, RunningNamespace};
+use crate::namespace::{Namespace, NamespaceOptions, OpenError, RunningNamespace};
 use crate::rest;
 
 /// The file in the data folder that tells where the server listens.
@@ -89,18 +89,14 @@ pub async fn serve(options: ServeOptions) -> Result<Running, StartError> {
     // Bound first: an address in use is found out before a long recovery, not after it.
     let listener = TcpListener::bind(options.listen).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
-    let namespace_dir = data_dir.join("namespaces").join(NAMESPACE);
-    let namespace_options = options.namespace.clone();
-    let lease_ttl = namespace_options.owner.lease_ttl;
-    let opened = tokio::task::spawn_blocking(move || {
-        RunningNamespace::open(NAMESPACE, &namespace_dir, namespace_options)
-    });
-    let namespace = opened.await?.map_err(Box::new)?;
+    let lease_ttl = options.namespace.owner.lease_ttl;
+    let namespace = open_namespace(&data_dir, options.namespace).await?;
     let handle = namespace.handle();
     std::fs::write(data_dir.join(ADDRESS_FILE), format!("http://{address}\n")).map_err(folder)?;
     let (stop, stopped) = watch::channel(false);
     let access = Access::new(&token, address, &options.hosts, NAMESPACE);
-    let router = router(handle.clone(), access, lease_ttl, stopped.clone());
+    let router = router(handle.clone(), lease_ttl, stopped.clone())
+        .layer(axum::middleware::from_fn_with_state(access, access::check));
     let listener = tokio::spawn(listen(listener, router, stopped, options.drain));
     Ok(Running {
         address,
@@ -112,10 +108,29 @@ pub async fn serve(options: ServeOptions) -> Result<Running, StartError> {
     })
 }
 
-fn router(
+/// Opens the namespace of a data folder.
+pub(super) async fn open_namespace(
+    data_dir: &Path,
+    options: NamespaceOptions,
+) -> Result<RunningNamespace, StartError> {
+    let folder = data_dir.join("namespaces").join(NAMESPACE);
+    let opened =
+        tokio::task::spawn_blocking(move || RunningNamespace::open(NAMESPACE, &folder, options));
+    Ok(opened.await?.map_err(Box::new)?)
+}
+
+/// Closes it. What it has acknowledged is safe even when that fails.
+pub(super) async fn close_namespace(namespace: RunningNamespace) {
+    let closed = tokio::task::spawn_blocking(move || namespace.close()).await;
+    if let Ok(Err(reason)) | Err(reason) = closed.map_err(|error| error.to_string()) {
+        tracing::error!(reason, "the namespace did not close cleanly");
+    }
+}
+
+/// REST and gRPC, for whoever gets this far.
+pub(super) fn router(
     namespace: Namespace,
-    access: Arc<Access>,
-    lease_ttl: std::time::Duration,
+    lease_ttl: Duration,
     stop: watch::Receiver<bool>,
 ) -> Router {
     let tasks = TasksService {
@@ -137,9 +152,7 @@ fn router(
         .add_service(workers)
         .prepare()
         .into_axum_router();
-    rest::router(namespace, lease_ttl, stop)
-        .fallback_service(grpc)
-        .layer(axum::middleware::from_fn_with_state(access, access::check))
+    rest::router(namespace, lease_ttl, stop).fallback_service(grpc)
 }
 
 impl Running {
@@ -177,10 +190,7 @@ impl Running {
         self.stop.send_replace(true);
         let _ = (&mut self.listener).await;
         if let Some(namespace) = self.namespace.take() {
-            let closed = tokio::task::spawn_blocking(move || namespace.close()).await;
-            if let Ok(Err(reason)) | Err(reason) = closed.map_err(|error| error.to_string()) {
-                tracing::error!(reason, "the namespace did not close cleanly");
-            }
+            close_namespace(namespace).await;
         }
     }
 }
