@@ -64,11 +64,10 @@ fn a_retry_opens_the_next_round_and_goes_on_counting_attempts() {
         (&task["round"], &task["attempt"], &task["output"]),
         (&json!(2), &json!(3), &json!("3\n"),)
     );
-    assert_eq!(
-        server.run(&format!("task retry {id}")).exit,
-        1,
-        "what succeeded stays so"
-    );
+    // What succeeded can be asked for again, too.
+    server.run(&format!("task retry {id}")).exits(0);
+    assert_eq!(server.run(&format!("wait {id}")).exit, 0);
+    assert_eq!(server.task(&id)["output"], "4\n");
 }
 
 #[test]
@@ -132,6 +131,41 @@ fn a_terminated_worker_finishes_what_it_runs() {
         (&json!("succeeded"), &json!(1)),
         "{task}"
     );
+}
+
+#[test]
+fn what_a_stopping_worker_does_not_finish_in_time_goes_to_another() {
+    let server = Server::start();
+    let mut worker = server.worker("--group g --pod p --name w1 --drain 500ms --allow-commands");
+    let id = server.submit_script("--group g", "test $CAPATAZ_ATTEMPT = 2 || sleep 300");
+    server.until_state(&id, "running");
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.ended().code(), Some(0));
+    let task = server.task(&id);
+    assert_eq!(
+        (&task["state"], &task["attempts"][0]["outcome"]),
+        (&json!("queued"), &json!("released"),),
+        "{task}"
+    );
+    let _next = server.worker("--group g --pod p --name w2 --allow-commands");
+    server.run(&format!("wait {id}")).exits(0);
+    let task = server.task(&id);
+    assert_eq!(
+        (&task["attempt"], &task["worker"]),
+        (&json!(2), &json!("w2")),
+        "{task}"
+    );
+}
+
+#[test]
+fn a_worker_without_a_valid_token_ends_and_says_why() {
+    let server = Server::start();
+    let flags = ["worker", "--group", "g", "--pod", "p", "--allow-commands"];
+    let mut command = server.command(&flags);
+    command.env("CAPATAZ_TOKEN", "wrong");
+    let mut worker = Process::start(command, &server.place().path().join("worker.log"));
+    assert_eq!(worker.ended().code(), Some(1));
+    assert!(worker.said().contains("token"), "{}", worker.said());
 }
 
 #[test]

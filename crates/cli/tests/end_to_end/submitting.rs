@@ -203,7 +203,7 @@ fn the_same_key_and_request_is_the_same_task_even_after_a_restart() {
     server.restart();
     assert_eq!(submit(&server, "g", "a").exits(0), id);
     assert_eq!(submit(&server, "g", "b").exit, 1);
-    assert_eq!(server.items("task list").len(), 2);
+    server.listed("task list", 2);
 }
 
 #[test]
@@ -230,6 +230,7 @@ fn the_most_urgent_goes_first_and_equals_in_the_order_they_came() {
 fn every_list_has_three_forms() {
     let server = Server::start();
     let id = server.submit_script("--group g --tag t", "true");
+    server.listed("task list", 1);
     let quiet = server.run("task list --output quiet").exits(0);
     assert_eq!(quiet, format!("{id}\n"));
     let page = server.run("task list --output json").json();
@@ -282,6 +283,7 @@ fn pages_follow_each_other_without_a_gap() {
         25,
         "without {{}} the command runs unchanged once per line"
     );
+    server.listed("task list", 25);
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = server

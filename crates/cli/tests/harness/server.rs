@@ -198,6 +198,13 @@ impl Server {
             .unwrap_or_else(|| panic!("no items: {page}"))
             .clone()
     }
+
+    /// The same, once they are `count`: a list is as new as the store, which follows behind.
+    pub fn listed(&self, line: &str, count: usize) -> Vec<Value> {
+        until(&format!("{line} has {count} items"), || {
+            Some(self.items(line)).filter(|items| items.len() == count)
+        })
+    }
 }
 
 fn serve(place: &Place, data: &Path, listen: &str, lease: Option<&str>) -> Process {

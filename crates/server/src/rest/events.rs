@@ -101,11 +101,15 @@ impl Follower {
         async_stream::stream! {
             let mut next = Position::new(self.begin.record());
             let mut tail = self.context.namespace.feed().watch_tail();
+            // A client that is cut off before anything happened goes on from here.
+            if next > Position::ZERO {
+                yield Ok(sse::Event::default().id(before(next).to_string()));
+            }
             while self.end.is_none_or(|end| next.get() < end) {
                 if *tail.borrow_and_update() <= next {
                     tokio::select! {
-                        changed = tail.changed() => if changed.is_err() { break },
-                        () = self.context.stopped() => break,
+                        changed = tail.changed() => if changed.is_err() { return },
+                        () = self.context.stopped() => return,
                     }
                     continue;
                 }
@@ -125,14 +129,15 @@ impl Follower {
                     // The client resumes, and is refused if the cause is still there.
                     Ok(Err(error)) => {
                         tracing::error!(%error, "the journal could not be read for a follower");
-                        break;
+                        return;
                     }
                     Err(error) => {
                         tracing::error!(%error, "reading the journal panicked");
-                        break;
+                        return;
                     }
                 }
             }
+            yield Ok(end());
         }
     }
 
@@ -149,14 +154,23 @@ impl Follower {
     }
 }
 
-fn gap(from: Position, first: Position) -> sse::Event {
-    // Resumed after it, a stream begins with the first record that is left.
-    let record = first.get().saturating_sub(1);
-    let cursor = EventCursor {
-        record,
+/// The last frame of a stream that has come to its end: without it the client comes back for more.
+pub(super) fn end() -> sse::Event {
+    sse::Event::default().event("end").data("{}")
+}
+
+/// The cursor after which a stream begins with the record at `first`.
+fn before(first: Position) -> EventCursor {
+    EventCursor {
+        record: first.get().saturating_sub(1),
         event: u32::MAX,
         task: 0,
-    };
+    }
+}
+
+fn gap(from: Position, first: Position) -> sse::Event {
+    let cursor = before(first);
+    let record = cursor.record;
     wire(&Event {
         cursor: cursor.to_string(),
         at: capataz_api::Timestamp(crate::clock::wall().0),

@@ -145,6 +145,7 @@ impl Printed {
                     yield Ok(Event::default().data(json.expect("a piece is made of texts")));
                 }
                 if ended {
+                    yield Ok(super::events::end());
                     break;
                 }
                 tokio::select! {
