@@ -56,6 +56,7 @@ impl StoreThread {
     }
 
     fn serve(&mut self) -> Result<(), ProjectError> {
+        self.check_quota()?;
         loop {
             let mut batches = Vec::new();
             let over = match self.batches.recv_timeout(self.patience()) {
@@ -121,20 +122,23 @@ impl StoreThread {
         Ok(())
     }
 
-    /// Syncs and verifies the store now and then, and lets the journal go below it.
+    /// Syncs and verifies the store now and then, lets the journal go below it, and looks whether
+    /// there is room: also when nothing happens, or a namespace that was full would stay so.
     fn checkpoint(&mut self, now: bool) -> Result<(), ProjectError> {
-        if !self.dirty || !(now || self.checkpointed.elapsed() >= CHECKPOINT) {
+        if !now && self.checkpointed.elapsed() < CHECKPOINT {
             return Ok(());
         }
         self.checkpointed = Instant::now();
-        let result = self.projector.checkpoint();
-        let Some(trimmable) = self.unless_full(result)? else {
-            return Ok(());
-        };
-        self.dirty = false;
-        if let Some(trimmable) = trimmable {
-            // Fails only while the namespace stops.
-            let _ = self.journal.send(JournalRequest::Trim(trimmable));
+        if self.dirty {
+            let result = self.projector.checkpoint();
+            let Some(trimmable) = self.unless_full(result)? else {
+                return Ok(());
+            };
+            self.dirty = false;
+            if let Some(trimmable) = trimmable {
+                // Fails only while the namespace stops.
+                let _ = self.journal.send(JournalRequest::Trim(trimmable));
+            }
         }
         self.check_quota()
     }
@@ -181,7 +185,8 @@ impl StoreThread {
         Gauges::set(&self.gauges.disk_quota, self.retention.quota);
         Gauges::set(&self.gauges.journal_bytes, journal);
         Gauges::set(&self.gauges.disk_free, free);
-        self.set_full(used > self.retention.quota || free < self.retention.reserve);
+        let over_quota = used.saturating_add(journal) > self.retention.quota;
+        self.set_full(over_quota || free < self.retention.reserve);
         Ok(())
     }
 
