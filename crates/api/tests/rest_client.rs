@@ -7,7 +7,7 @@ use std::time::Duration;
 use capataz_api::client::{Client, ClientConfig, ClientError};
 use capataz_api::problem::Code;
 use capataz_api::proto::TaskSpec;
-use capataz_api::rest::{EventsQuery, TasksQuery, WaitRequest};
+use capataz_api::rest::{EventsQuery, GroupPatch, PodPatch, TasksQuery, WaitRequest};
 use support::{Act, Script};
 
 fn client(script: &Script) -> Client {
@@ -56,6 +56,42 @@ async fn a_change_is_repeated_under_the_same_id_until_it_is_answered() {
     let ids: Vec<_> = asked.iter().map(|a| a.header("idempotency-key")).collect();
     assert!(ids[0].is_some_and(|id| id.len() == 32), "{ids:?}");
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+}
+
+#[tokio::test]
+async fn every_change_carries_a_request_id_of_its_own() {
+    let done = || Act::Answer(200, r#"{"position":1}"#);
+    let script = Script::play((0..11).map(|_| done()).collect()).await;
+    let client = client(&script);
+    client.cancel("1", None).await.unwrap();
+    client.retry("1").await.unwrap();
+    client.set_group("g", &GroupPatch::default()).await.unwrap();
+    client.set_pod("p", &PodPatch::default()).await.unwrap();
+    client.release_pod("p").await.unwrap();
+    for on in [true, false] {
+        client.pause_group("g", on).await.unwrap();
+        client.pause_pod("p", on).await.unwrap();
+        client.drain_worker("w", on).await.unwrap();
+    }
+    let asked = script.asked();
+    assert_eq!(asked.len(), 11);
+    let ids = asked.iter().filter_map(|a| a.header("idempotency-key"));
+    let ids: std::collections::HashSet<_> = ids.collect();
+    assert_eq!(ids.len(), asked.len(), "{asked:?}");
+}
+
+#[tokio::test]
+async fn what_was_sent_once_is_not_said_to_be_unsent() {
+    let script = Script::play(vec![Act::HangUp]).await;
+    let config = ClientConfig {
+        server: script.url.clone(),
+        first_contact: Duration::from_secs(1),
+        ..ClientConfig::default()
+    };
+    let client = Client::new(&config).unwrap();
+    let error = client.cancel("1", None).await.unwrap_err();
+    assert_eq!(script.asked().len(), 1);
+    assert!(matches!(error, ClientError::NoAnswer { .. }), "{error:?}");
 }
 
 #[tokio::test]

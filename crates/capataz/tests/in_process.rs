@@ -85,6 +85,9 @@ async fn it_works_without_a_socket() {
         }
     }
     assert_eq!(network_sockets(), [] as [String; 0]);
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    assert_eq!(network_sockets().len(), 1, "sockets are not found");
+    drop(socket);
     worker.drain(None);
     soon("the worker", worker.ended())
         .await

@@ -20,7 +20,6 @@ fn start(embedded: &Embedded) -> RunningWorker {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "loses what is on its way to a worker that says goodbye, until the server releases it"]
 async fn workers_replaced_while_tasks_run_lose_none() {
     let embedded = Embedded::builder()
         .in_memory()

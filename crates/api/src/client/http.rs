@@ -120,15 +120,21 @@ impl Http {
     /// Asks until there is an answer or patience ends.
     pub(super) async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T, ClientError> {
         let mut tries = self.patience.begin();
+        let mut sent = false;
         loop {
             let failure = match self.try_json(&call).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            sent |= matches!(failure.error, ClientError::NoAnswer { .. });
             let pause = failure.again.then(|| tries.next_pause(failure.after));
-            match pause.flatten() {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(failure.error),
+            match (pause.flatten(), failure.error) {
+                (Some(pause), _) => tokio::time::sleep(pause).await,
+                // The last try sent nothing, but an earlier one may have been carried out.
+                (None, ClientError::Unreachable { url, cause }) if sent => {
+                    return Err(ClientError::NoAnswer { url, cause });
+                }
+                (None, error) => return Err(error),
             }
         }
     }

@@ -167,6 +167,9 @@ fn broken(http: &Http, cause: String) -> Ended {
 
 /// What a status means for the whole stream.
 fn refused(http: &Http, status: &tonic::Status) -> Ended {
+    if let Some(error) = http.transport.closed(status) {
+        return Ended::Barred(error);
+    }
     let code = match status.code() {
         tonic::Code::Unauthenticated => Some(Code::Unauthorized),
         tonic::Code::PermissionDenied => Some(Code::Forbidden),

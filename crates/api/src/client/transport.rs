@@ -139,6 +139,12 @@ impl Transport {
             }
         }
     }
+
+    /// The error, when a stream ended because there is no master in this process any more.
+    pub(super) fn closed(&self, status: &tonic::Status) -> Option<ClientError> {
+        let failed = status.source()?.downcast_ref::<ServiceError>()?;
+        matches!(self, Transport::InProcess(_)).then(|| closed(failed))
+    }
 }
 
 impl fmt::Debug for Transport {
