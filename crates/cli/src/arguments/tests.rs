@@ -101,10 +101,10 @@ fn submissions_come_in_three_forms_that_exclude_each_other() {
         "capataz submit --json-lines - --progress",
         "capataz submit --group g --payload x --priority 9 --delay 1m --count 5",
         "capataz submit --group g --output-from none -o json -- true",
+        "capataz submit -- true",
     ] {
         assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
     }
-    assert!(refused("capataz submit -- true").contains("--group"));
     assert!(refused("capataz submit --each-line a --json-lines b").contains("cannot be used"));
     assert!(refused("capataz submit --json-lines b -- true").contains("cannot be used"));
     assert!(refused("capataz submit --group g --delay soon").contains("1m 30s"));

@@ -6,17 +6,15 @@ use capataz_api::Span;
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 
+/// The group of a command that names none: the one that `dev` serves.
+pub(crate) const DEFAULT_GROUP: &str = "default";
+
 /// What the tasks are like. With `--json-lines`, what a line leaves out.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "The task")]
 pub(crate) struct TaskFlags {
-    /// The group whose workers run it
-    #[arg(
-        long,
-        short = 'g',
-        value_name = "NAME",
-        required_unless_present = "json_lines"
-    )]
+    /// The group whose workers run it [default: default]
+    #[arg(long, short = 'g', value_name = "NAME")]
     pub(crate) group: Option<String>,
     /// 1 to 9, 9 most urgent [default: 5]
     #[arg(long, value_name = "N")]

@@ -10,7 +10,7 @@ use capataz_api::spec::{SpecError, parse_task, validate_within};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::flags::TaskFlags;
+use super::flags::{DEFAULT_GROUP, TaskFlags};
 use super::lines::{LineError, Lines};
 use super::pattern::fill;
 use crate::failure::Told;
@@ -217,6 +217,9 @@ impl Source {
 /// The spec of the flags.
 fn template(flags: &TaskFlags, argv: Vec<String>) -> Result<TaskSpec, SubmitError> {
     let mut object = flags.spec();
+    object
+        .entry("group")
+        .or_insert_with(|| DEFAULT_GROUP.into());
     if !argv.is_empty() {
         object.insert("argv".to_owned(), argv.into());
     }
