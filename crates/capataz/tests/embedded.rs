@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use capataz::rest::{Task as Item, TaskState};
 use capataz::worker::{Ending, TimingLayer};
-use capataz::{Context, Embedded, HandlerError, Task, WorkerBuilder, WorkerError};
+use capataz::{
+    Client, ClientConfig, Context, Embedded, HandlerError, Task, Worker, WorkerBuilder, WorkerError,
+};
 use tokio::sync::mpsc;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -67,6 +69,46 @@ async fn typed_payloads_go_in_and_outputs_come_back() {
         .map(|i| i.output.as_ref().and_then(|o| o.as_text()))
         .collect();
     assert_eq!(outputs, [Some("[2,4]"), Some("hello Ada")]);
+}
+
+/// What a program does that does not know where its master is.
+async fn measure(client: &Client, worker: WorkerBuilder) -> String {
+    let handler = async |_: Context, text: String| Ok::<_, HandlerError>(text.len());
+    let worker = worker.handler("measure", handler);
+    let worker = worker.start().expect("it starts");
+    let task = Task::new("measure").bytes("five!");
+    let id = client.submit(task.into()).await.expect("accepted").id;
+    let waited = tokio::time::timeout(PATIENCE, capataz::wait_for(client, [&id]));
+    let waited = waited.await.expect("an end within half a minute");
+    assert_eq!(waited.expect("waited").counts.succeeded, 1);
+    let output = client.show(&id).await.expect("there").task.output;
+    worker.drain(None);
+    worker.ended().await.expect("a clean end");
+    let output = output.expect("an output");
+    output.as_text().expect("a text").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_code_runs_in_process_and_against_a_server() {
+    let embedded = Embedded::builder().in_memory().open().await;
+    let embedded = embedded.expect("it opens");
+    assert_eq!(measure(embedded.client(), embedded.worker()).await, "5");
+    embedded.close().await;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut options = capataz_server::ServeOptions::new(folder.path());
+    options.listen.set_port(0);
+    let server = capataz_server::serve(options).await.expect("it starts");
+    let client = Client::new(&ClientConfig {
+        server: server.url(),
+        token: Some(server.token().to_owned()),
+        ..ClientConfig::default()
+    });
+    let client = client.expect("a client");
+    let worker = Worker::builder().server(server.url()).token(server.token());
+    assert_eq!(measure(&client, worker).await, "5");
+    drop(client);
+    server.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,7 +45,7 @@ pub(super) enum Transport {
     Network {
         /// Without a slash at its end.
         url: String,
-        pool: Pool<HttpConnector, Full<Bytes>>,
+        pool: Box<Pool<HttpConnector, Full<Bytes>>>,
     },
     /// By a call. It fails only when the master is closed, which is for good.
     InProcess(BoxService),
@@ -57,12 +57,13 @@ impl Transport {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let pool = Pool::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .build(connector);
         Ok(Transport::Network {
             url: base_url(server)?,
-            pool: Pool::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(IDLE_TIMEOUT)
-                .build(connector),
+            pool: Box::new(pool),
         })
     }
 
