@@ -10,7 +10,6 @@ use anyhow::{Context, Result, ensure};
 use rand::Rng;
 use serde_json::{Value, json};
 
-use super::events::events;
 use super::options::Options;
 use super::system::{Clients, System};
 
@@ -115,7 +114,7 @@ fn hits(seen: &[Seen<'_>]) -> usize {
 
 /// The tasks in the order in which they were leased.
 fn leases(clients: &Clients) -> Result<Vec<u64>> {
-    let events = events(clients.command(&["events", "--tag", "bar"]))?;
+    let events = clients.events("bar")?;
     let leases = events
         .iter()
         .filter(|event| event["type"] == "attempt_leased");

@@ -10,7 +10,6 @@ use std::ops::Range;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use super::events::events;
 use super::records::Records;
 use super::system::{Clients, System};
 
@@ -188,7 +187,7 @@ struct Ends {
 impl Ends {
     fn read(clients: &Clients) -> Result<Ends> {
         let mut ends = Ends::default();
-        for event in events(clients.command(&["events", "--tag", TAG]))? {
+        for event in clients.events(TAG)? {
             let Some(task) = event["task"].as_str() else {
                 continue;
             };
@@ -211,4 +210,45 @@ impl Ends {
 fn number(task: &Value) -> Option<usize> {
     let mut tags = task["tags"].as_array()?.iter().filter_map(Value::as_str);
     tags.find_map(|tag| tag.strip_prefix("n="))?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger() -> Ledger {
+        Ledger {
+            acknowledged: BTreeMap::from([(0, "10".to_owned()), (1, "11".to_owned())]),
+            unanswered: BTreeSet::from([2]),
+        }
+    }
+
+    fn task(id: &str, n: usize) -> Value {
+        let tags = [TAG.to_owned(), format!("n={n}")];
+        json!({"id": id, "tags": tags, "state": "succeeded", "attempt": 1})
+    }
+
+    fn fault(tasks: Vec<Value>) -> String {
+        ledger().check_list(tasks).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_had_no_answer_may_be_there_or_not() {
+        let without = vec![task("10", 0), task("11", 1)];
+        assert_eq!(ledger().check_list(without.clone()).unwrap().len(), 2);
+        let with = [without, vec![task("12", 2)]].concat();
+        assert_eq!(ledger().check_list(with).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn lost_invented_and_doubled_tasks_are_faults() {
+        assert!(fault(vec![task("10", 0)]).contains("acknowledged and not there"));
+        assert!(fault(vec![task("10", 0), task("13", 3)]).contains("nobody submitted"));
+        assert!(fault(vec![task("10", 0), task("14", 0)]).contains("is 14, not 10"));
+        let doubled = vec![task("12", 2), task("13", 2)];
+        assert!(fault(doubled).contains("number 2 is both"));
+        let mut failed = task("10", 0);
+        failed["state"] = json!("failed");
+        assert!(fault(vec![failed]).contains("is \"failed\""));
+    }
 }

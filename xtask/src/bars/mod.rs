@@ -6,7 +6,6 @@
 //! on stdout. docs/reference/acceptance.md says what each of them means.
 
 mod affinity;
-mod events;
 mod hash;
 mod kills;
 mod ledger;
@@ -24,8 +23,10 @@ use serde_json::Value;
 use options::Options;
 pub(crate) use witness::run as witness;
 
+type Bar = fn(&Options) -> Result<()>;
+
 /// The bars by name; `all` runs them one after the other.
-const BARS: &[(&str, fn(&Options) -> Result<()>)] = &[
+const BARS: &[(&str, Bar)] = &[
     ("hash", hash::run),
     ("pods", pods::run),
     ("kills", kills::run),

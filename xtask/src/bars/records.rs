@@ -108,3 +108,43 @@ impl Records {
             .map(|execution| execution.worker.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Records {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(RECORD), text).unwrap();
+        Records::read(folder.path()).unwrap()
+    }
+
+    #[test]
+    fn one_after_the_other_is_no_overlap() {
+        let records = read("begin 1 1 w 0 10\nend 1 1 w 0 20\nbegin 2 1 v 0 20\nend 2 1 v 0 30\n");
+        assert_eq!((records.overlaps(), records.most_at_once()), (0, 1));
+        assert_eq!(records.worker_of(&("2".to_owned(), 1)), Some("v"));
+    }
+
+    #[test]
+    fn whoever_finds_no_free_lock_is_an_overlap_even_when_the_other_was_killed() {
+        let records = read("begin 1 1 w 0 10\nbegin 2 1 v none 15\nend 2 1 v none 25\n");
+        assert_eq!(
+            (records.overlaps(), records.killed(), records.most_at_once()),
+            (1, 1, 1)
+        );
+    }
+
+    #[test]
+    fn an_attempt_that_is_executed_again_is_seen() {
+        let records = read("begin 1 1 w 0 10\nend 1 1 w 0 20\nbegin 1 1 w 0 30\n");
+        assert_eq!(records.repeated, [("1".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_line_of_something_else_is_no_record() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(RECORD), "begin 1\n").unwrap();
+        assert!(Records::read(folder.path()).is_err());
+    }
+}

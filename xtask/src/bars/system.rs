@@ -67,9 +67,11 @@ impl System {
         &self.clients
     }
 
-    /// SIGKILL, then a new one at the same address; says how long it took to be ready.
-    pub(crate) fn kill_and_restart(&mut self) -> Result<Duration> {
+    /// SIGKILL, and after `outage` a new one at the same address; says how long it took to be
+    /// ready.
+    pub(crate) fn kill_and_restart(&mut self, outage: Duration) -> Result<Duration> {
         self.process.kill()?;
+        std::thread::sleep(outage);
         fs::remove_file(self.path().join("data/address"))?;
         let begun = Instant::now();
         let listen = self.clients.address.trim_start_matches("http://");
@@ -156,6 +158,18 @@ impl Clients {
                 None => return Ok(all),
             }
         }
+    }
+
+    /// Everything that happened to tasks with a tag; an error when some of it is forgotten.
+    pub(crate) fn events(&self, tag: &str) -> Result<Vec<Value>> {
+        let printed = self.run(&["events", "--tag", tag])?;
+        let events: Vec<Value> = printed
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<serde_json::Result<_>>()?;
+        let gap = events.iter().find(|event| event["type"] == "gap");
+        ensure!(gap.is_none(), "events are missing: {gap:?}");
+        Ok(events)
     }
 
     /// One task with its attempts.
