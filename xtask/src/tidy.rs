@@ -39,6 +39,16 @@ const EDGES: &[(&str, &[&str])] = &[
         "capataz-cli",
         &["capataz", "capataz-api", "capataz-server", "capataz-worker"],
     ),
+    (
+        "capataz-sim",
+        &[
+            "capataz-api",
+            "capataz-engine",
+            "capataz-journal",
+            "capataz-server",
+            "capataz-worker",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -1,3 +1,5 @@
+//! Frames of the submit stream, made and taken apart.
+
 use super::*;
 use crate::problem::Code;
 

@@ -1,3 +1,5 @@
+//! What the command line takes, and what it refuses.
+
 use std::path::Path;
 
 use clap::CommandFactory;

@@ -1,3 +1,5 @@
+//! Where the specs of a submission come from.
+
 use super::*;
 
 fn flags(group: &str, tags: &[&str]) -> TaskFlags {
