@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use capataz_journal::{Append, Journal, Position, Refusal, Room, Writer};
@@ -38,6 +38,7 @@ pub(super) struct JournalThread {
     owner: Sender<Message>,
     gauges: Arc<Gauges>,
     history: History,
+    maintained: Instant,
 }
 
 /// Requests that were waiting, sorted.
@@ -111,6 +112,7 @@ impl JournalThread {
             owner,
             gauges,
             history: History::default(),
+            maintained: Instant::now(),
         }
     }
 
@@ -138,7 +140,9 @@ impl JournalThread {
             }
             self.append(&work)?;
             self.trim(&work)?;
-            self.maintain()?;
+            if self.maintained.elapsed() >= MAINTENANCE {
+                self.maintain()?;
+            }
             if work.close {
                 return self.journal.close().map_err(|fault| fault.to_string());
             }
@@ -189,7 +193,9 @@ impl JournalThread {
         trimmed.map_err(|error| format!("trimming the journal failed: {error}"))
     }
 
+    /// Costs a sync of its own, so it is not done with every append.
     fn maintain(&mut self) -> Result<(), String> {
+        self.maintained = Instant::now();
         let room = match self.journal.maintain() {
             Ok(Room::Enough) => true,
             Ok(Room::NoSpace { .. }) => false,
