@@ -44,8 +44,8 @@ impl Embedded {
         EmbeddedBuilder::default()
     }
 
-    /// Its client; clones share its submit stream. After the master is closed each call of theirs
-    /// fails at once with [`ClientError::Closed`].
+    /// Its client; clones share its submit stream. When the master is closed or has failed, each
+    /// call of theirs fails at once with [`ClientError::Closed`].
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -57,7 +57,7 @@ impl Embedded {
     }
 
     /// Waits until the master cannot go on, because its disk fails for one, and says why. What it
-    /// has acknowledged is safe; what it answers from then on are errors. Open it anew.
+    /// has acknowledged is safe; calls fail from then on as if it was closed. Open it anew.
     pub async fn failed(&mut self) -> String {
         self.local.failed().await
     }

@@ -78,3 +78,8 @@ pub use embedded::{Embedded, EmbeddedBuilder, EmbeddedError};
 pub use task::Task;
 pub use wait::wait_for;
 pub use worker::{HandlerError, RunningWorker, Worker, WorkerBuilder, WorkerError};
+
+/// The programs of the guide are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/library.md")]
+struct Guide;

@@ -27,8 +27,8 @@ pub enum ClientError {
         /// What the last try met.
         cause: String,
     },
-    /// The master of this process is closed. What was under way may or may not have been carried
-    /// out; nothing will be from now on.
+    /// The master of this process is closed, or has failed. What was under way may or may not have
+    /// been carried out; nothing will be from now on.
     #[error("the master of this process does not answer any more: {cause}")]
     Closed {
         /// What it says.

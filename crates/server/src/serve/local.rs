@@ -31,15 +31,15 @@ pub struct Local {
     namespace: Option<RunningNamespace>,
 }
 
-/// Answers REST and gRPC requests as long as its [`Local`] is open. Cheap to clone.
+/// Answers REST and gRPC requests as long as its [`Local`] is open and well. Cheap to clone.
 #[derive(Clone)]
 pub struct LocalService {
     router: Arc<RwLock<Option<Router>>>,
 }
 
-/// The master was closed, for good: no later try can do better.
+/// The master was closed or has failed, for good: no later try can do better.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("it was closed")]
+#[error("it was closed, or it has failed")]
 pub struct Closed;
 
 impl Local {
@@ -55,10 +55,12 @@ impl Local {
         let handle = namespace.handle();
         let (stop, stopped) = watch::channel(false);
         let router = router(handle.clone(), lease_ttl, stopped);
+        let service = LocalService {
+            router: Arc::new(RwLock::new(Some(router))),
+        };
+        tokio::spawn(end_with(handle.clone(), service.clone(), stop.clone()));
         Ok(Local {
-            service: LocalService {
-                router: Arc::new(RwLock::new(Some(router))),
-            },
+            service,
             stop,
             handle,
             namespace: Some(namespace),
@@ -94,8 +96,7 @@ impl Local {
     }
 
     fn end_requests(&self) {
-        self.service.close();
-        self.stop.send_replace(true);
+        end_requests(&self.service, &self.stop);
     }
 }
 
@@ -103,6 +104,25 @@ impl Drop for Local {
     fn drop(&mut self) {
         self.end_requests();
     }
+}
+
+/// New requests are refused first, so that nobody whose stream ends opens it again.
+fn end_requests(service: &LocalService, stop: &watch::Sender<bool>) {
+    service.close();
+    stop.send_replace(true);
+}
+
+/// Ends all requests when the namespace has stopped, for whatever reason: one that failed does not
+/// come back, so nobody is to try again.
+async fn end_with(namespace: Namespace, service: LocalService, stop: watch::Sender<bool>) {
+    let mut projected = namespace.watch_projected();
+    // What it holds must not outlive the master.
+    drop(namespace);
+    // Its other side is the store's thread, which ends with the owner's.
+    let ended = projected.wait_for(|_| false).await;
+    debug_assert!(ended.is_err(), "nothing else was waited for");
+    drop(ended);
+    end_requests(&service, &stop);
 }
 
 impl LocalService {
@@ -137,5 +157,40 @@ where
             let answered: Result<_, Infallible> = router?.call(request).await;
             Ok(answered.unwrap_or_else(|never| match never {}))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_namespace_that_failed_takes_no_requests() {
+        let options = NamespaceOptions {
+            in_memory: true,
+            ..NamespaceOptions::default()
+        };
+        let opened = Local::open(Path::new("unused"), options).await;
+        let mut local = opened.expect("it opens");
+        let service = local.service();
+        let ask = |path: &str| {
+            let request = Request::get(path).body(Body::empty());
+            service.clone().oneshot(request.expect("a request"))
+        };
+        let ready = ask("/readyz").await.expect("an answer");
+        assert_eq!(ready.status(), 200);
+        let events = ask("/api/v1/events").await.expect("a stream").into_body();
+
+        let broken = local.namespace().query(|_| panic!("on purpose")).await;
+        broken.expect_err("nothing answers that");
+        assert!(local.failed().await.contains("panicked"));
+        let patience = Duration::from_secs(10);
+        let ended = tokio::time::timeout(patience, axum::body::to_bytes(events, 1 << 20));
+        ended.await.expect("its end").expect("no error");
+        assert_eq!(ask("/readyz").await.expect_err("nobody is there"), Closed);
     }
 }
