@@ -247,7 +247,8 @@ fn a_delayed_task_waits_and_an_expired_one_fails() {
         time[17..26].parse::<f64>().unwrap()
     };
     let waited = (second("started_at") - second("submitted_at")).rem_euclid(60.0);
-    assert!((1.0..20.0).contains(&waited), "{task}");
+    // A delay counts from when the server heard of it, a little before the task was accepted.
+    assert!((0.9..20.0).contains(&waited), "{task}");
 }
 
 #[test]
