@@ -11,6 +11,8 @@ use super::server::Server;
 struct Events {
     body: Incoming,
     buffer: BytesMut,
+    /// The frame came that says that nothing more will.
+    ended: bool,
 }
 
 impl Events {
@@ -24,6 +26,7 @@ impl Events {
         Events {
             body: response.into_body(),
             buffer: BytesMut::new(),
+            ended: false,
         }
     }
 
@@ -37,6 +40,10 @@ impl Events {
                     let line = text.lines().find_map(|line| line.strip_prefix(name));
                     line.map(|value| value.trim().to_owned())
                 };
+                if field("event:").as_deref() == Some("end") {
+                    self.ended = true;
+                    return None;
+                }
                 let Some(data) = field("data:") else { continue };
                 let event: Value = serde_json::from_str(&data).expect("the data is JSON");
                 if let Some(id) = field("id:") {
@@ -58,7 +65,15 @@ impl Events {
         events
     }
 
+    /// All that comes until the stream says that it is at its end.
     async fn rest(mut self) -> Vec<Value> {
+        let events = self.until_closed().await;
+        assert!(self.ended, "a stream that ends says so");
+        events
+    }
+
+    /// All that comes until nothing more does.
+    async fn until_closed(&mut self) -> Vec<Value> {
         let mut events = Vec::new();
         while let Some(event) = self.next().await {
             events.push(event);
@@ -211,7 +226,7 @@ async fn logs_are_followed_until_the_attempt_has_ended() {
 async fn streams_and_waits_end_when_the_server_stops() {
     let server = Server::start().await;
     server.submit(json!({"group": "g"})).await;
-    let events = Events::open(&server, "/api/v1/events?after=0", &[]).await;
+    let mut events = Events::open(&server, "/api/v1/events?after=0", &[]).await;
     let url = "/api/v1/wait";
     let bearer = server.bearer();
     let headers = [
@@ -225,6 +240,7 @@ async fn streams_and_waits_end_when_the_server_stops() {
     let stopped = server.begin_stop();
     let reply = waiting.await;
     assert_eq!((reply.status, reply.code().as_str()), (503, "unavailable"));
-    assert!(!events.rest().await.is_empty());
+    assert!(!events.until_closed().await.is_empty());
+    assert!(!events.ended, "a client is to come back");
     stopped.await.expect("the server stops");
 }
