@@ -184,7 +184,7 @@ impl Pod {
             "overlaps": overlaps, "most_at_once": most, "workers_killed": self.killed,
             "workers_paused": self.paused, "server_killed": self.server_killed,
             "executions_killed": records.killed(),
-            "attempts_lost": lost, "seconds": seconds,
+            "killed_on_record": lost, "seconds": seconds,
         }));
         ensure!(
             overlaps == 0,
@@ -223,7 +223,10 @@ impl Pod {
             let outcome = attempt.map_or(&Value::Null, |attempt| &attempt["outcome"]);
             // A worker that was without its server for too long gives back what its guard killed.
             let told = outcome == "lost" || (outcome == "released" && self.server_killed > 0);
-            ensure!(told, "{id}, attempt {number} was killed; on record: {outcome}");
+            ensure!(
+                told,
+                "{id}, attempt {number} was killed; on record: {outcome}"
+            );
             lost += 1;
         }
         Ok(lost)
