@@ -170,8 +170,13 @@ pub struct NewTask {
     pub count: Option<u32>,
     /// Not before this time.
     pub not_before: Option<Timestamp>,
+    /// Not before this long after it was accepted; on record it has become `not_before`.
+    pub delay: Option<Span>,
     /// Fails when it has not started by then.
     pub expires_at: Option<Timestamp>,
+    /// Fails when it has not started this long after it was accepted; on record it has become
+    /// `expires_at`.
+    pub expires_in: Option<Span>,
     /// Hashes of the dedup key and of the task as it was sent.
     pub dedup: Option<(u128, u128)>,
     /// Hashed affinity keys.

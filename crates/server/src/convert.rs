@@ -14,7 +14,7 @@ use crate::owner::Token;
 
 /// Something that does not make a command.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConvertError {
+pub enum ConvertError {
     /// A task of a submission is refused.
     #[error(transparent)]
     Spec(#[from] capataz_api::spec::SpecError),
@@ -39,16 +39,9 @@ pub(crate) enum ConvertError {
 /// # Errors
 ///
 /// The first task that is refused, with its index; then nothing is submitted.
-pub(crate) fn submission(
-    request_id: &[u8],
-    bodies: Vec<Bytes>,
-    now: Timestamp,
-) -> Result<Submission, ConvertError> {
+pub fn submission(request_id: &[u8], bodies: Vec<Bytes>) -> Result<Submission, ConvertError> {
     let request = request(request_id, &bodies)?;
-    let mut builder = Builder {
-        now,
-        ..Builder::default()
-    };
+    let mut builder = Builder::default();
     builder.submission.request = request;
     builder.submission.tasks.reserve(bodies.len());
     for (index, body) in bodies.into_iter().enumerate() {
@@ -86,13 +79,12 @@ fn first_half(hash: &blake3::Hash) -> u128 {
 }
 
 /// The number under which the engine knows a text.
-pub(crate) fn hash(bytes: &[u8]) -> u128 {
+pub fn hash(bytes: &[u8]) -> u128 {
     first_half(&blake3::hash(bytes))
 }
 
 #[derive(Default)]
 struct Builder {
-    now: Timestamp,
     submission: Submission,
     groups: HashMap<String, u32>,
     policies: HashMap<PolicyKey, u32>,
@@ -108,7 +100,6 @@ impl Builder {
             .dedup_key
             .as_deref()
             .map(|key| (hash(key.as_bytes()), hash(&body)));
-        let delay = spec.delay_us.map(|delay| self.now + Span(delay));
         let affinity = spec
             .affinity
             .iter()
@@ -120,8 +111,10 @@ impl Builder {
                 .priority
                 .map_or(capataz_engine::limits::PRIORITY_DEFAULT, |p| p as u8),
             count: spec.count,
-            not_before: delay.or(spec.run_at_us.map(Timestamp)),
-            expires_at: spec.expires_in_us.map(|span| self.now + Span(span)),
+            not_before: spec.run_at_us.map(Timestamp),
+            delay: spec.delay_us.map(Span),
+            expires_at: None,
+            expires_in: spec.expires_in_us.map(Span),
             dedup,
             affinity,
             group: self.group(spec.group),
@@ -167,7 +160,7 @@ impl Builder {
 }
 
 /// A spec's policy.
-pub(crate) fn policy_of(spec: &proto::TaskSpec) -> Policy {
+pub fn policy_of(spec: &proto::TaskSpec) -> Policy {
     let default = Policy::default();
     let backoff = spec
         .backoff
@@ -187,7 +180,7 @@ pub(crate) fn policy_of(spec: &proto::TaskSpec) -> Policy {
 }
 
 /// An attempt as the engine names it.
-pub(crate) fn token(token: &proto::Token) -> Token {
+pub fn token(token: &proto::Token) -> Token {
     // A number that is no id becomes one that no lease has.
     let task = TaskId(token.task & ((1 << 37) - 1));
     let index = token
@@ -198,7 +191,7 @@ pub(crate) fn token(token: &proto::Token) -> Token {
 }
 
 /// An attempt as the wire names it.
-pub(crate) fn wire_token((key, attempt): Token) -> proto::Token {
+pub fn wire_token((key, attempt): Token) -> proto::Token {
     proto::Token {
         task: key.task().0,
         index: key.index(),
@@ -207,7 +200,7 @@ pub(crate) fn wire_token((key, attempt): Token) -> proto::Token {
 }
 
 /// What a worker says of an attempt that ended; `None` when it says nothing that is known.
-pub(crate) fn report(ended: proto::Ended) -> Option<Report> {
+pub fn report(ended: proto::Ended) -> Option<Report> {
     let outcome = match ended.outcome() {
         proto::Outcome::Succeeded => Outcome::Succeeded,
         proto::Outcome::Failed => failed(&ended.reason, ended.fatal),

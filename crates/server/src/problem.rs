@@ -7,7 +7,7 @@ use crate::convert::ConvertError;
 use crate::owner::CallError;
 
 /// Something that a caller can be told.
-pub(crate) trait ToProblem {
+pub trait ToProblem {
     /// What the caller is told.
     fn to_problem(&self) -> Problem;
 }

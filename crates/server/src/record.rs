@@ -31,7 +31,7 @@ pub(crate) fn encode(events: &[Event]) -> Option<Bytes> {
 }
 
 /// Decodes a batch.
-pub(crate) fn decode(record: &[u8]) -> Result<Vec<Event>, RecordError> {
+pub fn decode(record: &[u8]) -> Result<Vec<Event>, RecordError> {
     match record.split_first() {
         None => Err(RecordError::Empty),
         Some((&FORMAT, events)) => Ok(postcard::from_bytes(events)?),

@@ -140,9 +140,12 @@ impl Worker {
 impl Run {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let argv = self.argv.clone();
-        let settings = self.over(context.settings.worker.clone());
+        let mut settings = self.over(context.settings.worker.clone());
         logging::begin(&settings.log, &settings.log_format)?;
         let patience = settings.drain.map(Into::into);
+        if settings.concurrency.or(settings.pod_slots).is_none() {
+            settings.concurrency = pod_slots(context, settings.pod.as_deref()).await;
+        }
         let plan = plan(settings, argv)?;
         let (name, pod) = (plan.session.name.clone(), plan.session.pod.clone());
         let groups = plan.session.groups.join(", ");
@@ -185,6 +188,16 @@ impl Run {
         settings.log_format = self.log_format.unwrap_or(settings.log_format);
         settings
     }
+}
+
+/// The slots of a pod that is there already; a server that cannot say so now does not keep the
+/// worker from starting.
+async fn pod_slots(context: &Context, pod: Option<&str>) -> Option<u32> {
+    let pods = context.client().ok()?.pods().await.ok()?;
+    let pod = pods
+        .into_iter()
+        .find(|known| Some(known.name.as_str()) == pod);
+    pod.map(|pod| pod.slots)
 }
 
 /// The worker that the settings describe; `argv` is the one command it runs, when there is one,

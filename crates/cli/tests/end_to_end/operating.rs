@@ -158,7 +158,6 @@ fn what_a_stopping_worker_does_not_finish_in_time_goes_to_another() {
 }
 
 #[test]
-#[ignore = "the server refuses a gRPC call with a body that gRPC cannot read, so the worker goes on"]
 fn a_worker_without_a_valid_token_ends_and_says_why() {
     let server = Server::start();
     let flags = ["worker", "--group", "g", "--pod", "p", "--allow-commands"];

@@ -62,7 +62,7 @@ pub(super) fn submit(
         .filter(|(_, existing)| existing.is_none())
         .map(|(task, _)| Accepted {
             group: groups[task.group as usize],
-            task,
+            task: dated(task, now),
         })
         .collect();
     if accepted.is_empty() {
@@ -76,6 +76,15 @@ pub(super) fn submit(
         tasks: accepted,
     });
     Ok(answered(now, changes, Answer::Submitted(ids)))
+}
+
+/// Spans count from when the task is accepted, by the leader's clock.
+fn dated(mut task: NewTask, now: Timestamp) -> NewTask {
+    let delay = task.delay.take().map(|delay| now + delay);
+    task.not_before = delay.or(task.not_before);
+    let expires_in = task.expires_in.take().map(|span| now + span);
+    task.expires_at = expires_in.or(task.expires_at);
+    task
 }
 
 fn check_task(index: usize, task: &NewTask) -> Result<(), Rejection> {

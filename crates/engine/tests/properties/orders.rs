@@ -100,7 +100,9 @@ impl Orders {
             },
             count: chance.maybe(15, |chance| chance.below(6) as u32),
             not_before: chance.maybe(15, later),
+            delay: None,
             expires_at: chance.maybe(15, later),
+            expires_in: None,
             dedup: chance.maybe(15, |chance| {
                 (chance.below(6).into(), chance.below(2).into())
             }),

@@ -3,19 +3,19 @@
 use bytes::Bytes;
 use capataz_engine::{
     Backoff, Command, Hello, NewTask, OnLost, Outcome, PodSettings, Policy, Reason, Report,
-    Request, Span, Submission, Timestamp, Usage, WorkerId, limits,
+    Request, Span, Submission, Usage, WorkerId, limits,
 };
 
 use super::line::{Line, key};
 
 /// Reads `submit 3 group=etl priority=9 and group=ml`.
-pub(crate) fn submission(text: &str, now: Timestamp) -> Submission {
+pub(crate) fn submission(text: &str) -> Submission {
     let mut submission = Submission::default();
     for part in text.split(" and ") {
         let line = Line::parse(part);
         let group = line.text("group").unwrap_or("etl").to_owned();
         let number = submission.groups.len() as u32;
-        let task = new_task(&line, number, now);
+        let task = new_task(&line, number);
         let repeat = line.words().iter().find_map(|word| word.parse().ok());
         submission.groups.push(group);
         submission.policies.push(policy(&line));
@@ -33,7 +33,7 @@ pub(crate) fn request(line: &Line) -> Option<Request> {
     Some(Request { id, content })
 }
 
-fn new_task(line: &Line, number: u32, now: Timestamp) -> NewTask {
+fn new_task(line: &Line, number: u32) -> NewTask {
     let affinity = line.list("affinity");
     let dedup = line.text("dedup").map(number_of);
     NewTask {
@@ -43,8 +43,10 @@ fn new_task(line: &Line, number: u32, now: Timestamp) -> NewTask {
             .number("priority")
             .unwrap_or(limits::PRIORITY_DEFAULT.into()) as u8,
         count: line.number("count"),
-        not_before: line.span("delay").map(|delay| now + delay),
-        expires_at: line.span("expires_in").map(|expires| now + expires),
+        not_before: None,
+        delay: line.span("delay"),
+        expires_at: None,
+        expires_in: line.span("expires_in"),
         dedup: dedup.map(|key| (key, number_of(&line.content()))),
         affinity: affinity
             .iter()

@@ -97,7 +97,7 @@ impl Stage {
             ["show", what, name] => (None, vec![self.show(what, name)]),
             ["why", "task", _] => (None, self.explain(line.key())),
             ["submit", ..] => {
-                let submission = orders::submission(text, self.now);
+                let submission = orders::submission(text);
                 self.submit(submission)
             }
             ["retry", "task", ..] => {

@@ -5,8 +5,11 @@ use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::io::Errno;
 
 use super::{Disk, DiskFile, DiskLock};
 
@@ -15,6 +18,11 @@ const MAX_PARTS: usize = 1024;
 
 /// Payloads are nobody's business but the owner's.
 const PRIVATE: u32 = 0o600;
+
+/// How long a lock that is held is waited for: a process that was killed, or one that is between
+/// fork and exec, holds it for a moment longer.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A folder of a real file system.
 pub struct RealDisk {
@@ -117,8 +125,14 @@ impl Disk for RealDisk {
         options.read(true).write(true).create(true).truncate(false);
         options.mode(PRIVATE);
         let file = options.open(self.folder.join(name))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Box::new(RealLock { _file: file }))
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Box::new(RealLock { _file: file })),
+                Err(Errno::WOULDBLOCK) if Instant::now() < deadline => thread::sleep(LOCK_PAUSE),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 

@@ -55,8 +55,7 @@ async fn submit(
     admission: Result<Admission, CallError>,
 ) -> Result<proto::Submitted, SubmitError> {
     let admission = admission?;
-    let now = crate::clock::wall();
-    let submission = convert::submission(&request.request_id, request.tasks, now)?;
+    let submission = convert::submission(&request.request_id, request.tasks)?;
     let (ids, position) = namespace.submit_admitted(submission, admission).await?;
     Ok(submitted(&ids, position))
 }

@@ -88,7 +88,9 @@ impl World {
             priority: 5,
             count: None,
             not_before: None,
+            delay: None,
             expires_at: None,
+            expires_in: None,
             dedup: None,
             affinity: Vec::new(),
             body: bytes::Bytes::from_static(b"spec"),
@@ -326,6 +328,25 @@ fn the_same_poll_gets_the_same_leases() {
         .expect("an answer");
     assert_eq!(leases(first), leases(&again[0]));
     assert_eq!(world.owner.state().live_leases(), 1);
+}
+
+/// Found in simulation: with a slow disk the owner's thread was awake all the time.
+#[test]
+fn an_owner_that_can_take_no_turn_waits_for_durability_only() {
+    let mut world = World::new();
+    world.durable_turn([Input::Join(hello("w", false), world.session(1, "w"))]);
+    let mut last = None;
+    while world.owner.has_room_in_flight() {
+        last = world.turn([world.submit(1)]);
+    }
+    assert_eq!(
+        world.owner.next_wake(),
+        None,
+        "the worker's lease has to wait"
+    );
+    let tail = last.expect("a record").expected.advance(1);
+    world.owner.durable(tail);
+    assert!(world.owner.next_wake().is_some());
 }
 
 #[test]

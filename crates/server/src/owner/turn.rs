@@ -109,7 +109,7 @@ pub struct Owner {
 impl Owner {
     /// Takes over a replayed state whose journal ends at `tail`. Every lease and every worker of
     /// it is given a full term again. `sink` gets what the store and the feed are to have.
-    pub(crate) fn new(
+    pub fn new(
         state: State,
         tail: Position,
         now: Now,
@@ -214,8 +214,12 @@ impl Owner {
         self.seal()
     }
 
-    /// When a turn is needed although there is no input, in monotonic time.
+    /// When a turn is needed although there is no input, in monotonic time. While too much is on
+    /// its way no turn can be taken, and only durability is waited for.
     pub fn next_wake(&self) -> Option<Duration> {
+        if !self.has_room_in_flight() {
+            return None;
+        }
         let timer = self.state.next_timer().map(|at| {
             let wait = Duration::from_micros(at.0.saturating_sub(self.at.0));
             self.now.mono + wait

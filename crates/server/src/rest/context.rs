@@ -20,6 +20,8 @@ use crate::store::{ReadError, Reader};
 
 /// How long a read waits for the store to reach the position that it asks for.
 const STORE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a list waits that names no position.
+const BRIEFLY: Duration = Duration::from_millis(500);
 
 /// What every handler works with. Cheap to clone.
 #[derive(Clone)]
@@ -76,6 +78,14 @@ impl Context {
         let ((), position) = self.namespace.query(|_| ()).await?;
         self.await_store(position).await?;
         Ok(position)
+    }
+
+    /// Waits a moment for the store to show everything that is durable now: who has just submitted
+    /// a task finds it in a list, and a store that lags does not hold lists up.
+    pub(super) async fn catch_up_briefly(&self) -> Result<(), ProblemResponse> {
+        let ((), position) = self.namespace.query(|_| ()).await?;
+        self.namespace.projected(position, BRIEFLY).await;
+        Ok(())
     }
 
     /// What was submitted, as the store has it.

@@ -115,7 +115,7 @@ async fn accept(
 ) -> Answer<(Ids, Position)> {
     let bodies: Vec<Bytes> = tasks.iter().map(spec::encode).collect();
     let bytes = bodies.iter().map(Bytes::len).sum();
-    let submission = convert::submission(&id.0, bodies, crate::clock::wall())?;
+    let submission = convert::submission(&id.0, bodies)?;
     Ok(context.namespace.submit(submission, bytes).await?)
 }
 
@@ -147,6 +147,8 @@ pub(super) async fn list(
     };
     if let Some(position) = query.position {
         context.await_store(Position::new(position)).await?;
+    } else {
+        context.catch_up_briefly().await?;
     }
     let position = *context.namespace.watch_projected().borrow();
     let page = context

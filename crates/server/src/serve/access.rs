@@ -148,14 +148,22 @@ fn host_of(authority: &str) -> &str {
         .map_or(authority, |(host, _)| host)
 }
 
+/// Whether the caller reads a gRPC status rather than a document.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// The layer.
 pub(super) async fn check(
     State(access): State<Arc<Access>>,
     request: Request,
     next: Next,
 ) -> Response {
+    let grpc = is_grpc(request.headers());
     match access.check(&request) {
         Ok(()) => next.run(request).await,
+        Err(problem) if grpc => tonic::Status::from(problem).into_http(),
         Err(problem) => ProblemResponse(problem).into_response(),
     }
 }
