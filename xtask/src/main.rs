@@ -3,6 +3,7 @@
 
 mod bars;
 mod ci;
+mod sim;
 mod tidy;
 
 use std::path::PathBuf;
@@ -12,11 +13,15 @@ const HELP: &str = "\
 cargo xtask ci      format, lints, rules, tests and documentation: what CI runs
 cargo xtask tidy    the rules that no compiler checks
 cargo xtask bars    the acceptance bars that need real processes: NAME [--full]
+cargo xtask sim     deterministic simulation: --seeds N [--seed FIRST] [--mutant NAME] [--trace]
 ";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let command = arguments.next().unwrap_or_default();
+    if command == "sim" {
+        return ending(sim::run(arguments));
+    }
     let result = match command.as_str() {
         "ci" => ci::run(),
         "tidy" => tidy::run(),
@@ -32,13 +37,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ending(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn ending(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 /// The workspace's folder.

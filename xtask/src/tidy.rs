@@ -49,6 +49,16 @@ const EDGES: &[(&str, &[&str])] = &[
             "capataz-worker",
         ],
     ),
+    (
+        "capataz-sim",
+        &[
+            "capataz-engine",
+            "capataz-journal",
+            "capataz-api",
+            "capataz-server",
+            "capataz-worker",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,138 @@
+//! Leases are given and end: one at a time for each task, within its budget, within its pod.
+
+use bytes::Bytes;
+use capataz_api::proto;
+use capataz_engine::{Attempt, Ended, Key, Next, Outcome};
+use prost::Message;
+
+use super::facts::LeaseFacts;
+use super::{Check, Ledger, Violation};
+
+impl Ledger {
+    pub(super) fn leased(&mut self, key: Key, attempt: Attempt, worker: u32) -> Check {
+        let task = self.tasks.get(&key.task().0).ok_or("no such task")?;
+        if task.count.is_some() != key.index().is_some() {
+            return Err("an array is leased by its elements, a task as itself".to_owned());
+        }
+        let pod = *self.workers.get(&worker).ok_or("no such worker")?;
+        let facts = self.pods.get_mut(&pod).ok_or("no such pod")?;
+        if facts.used as usize + facts.held.len() >= facts.slots as usize {
+            return Err(format!("pod {pod} has no slot free: {facts:?}"));
+        }
+        facts.used += 1;
+        let unit = self.units.entry(key).or_default();
+        if unit.terminal {
+            return Err("what has ended is leased".to_owned());
+        }
+        if let Some(lease) = unit.lease {
+            return Err(format!("two leases at a time: {lease:?}"));
+        }
+        if attempt != unit.attempts + 1 {
+            return Err(format!("attempt {attempt} follows {}", unit.attempts));
+        }
+        let policy = task.policy;
+        if unit.failures >= policy.max_attempts || unit.losses > policy.max_lost {
+            return Err(format!("its budget is used up: {unit:?}"));
+        }
+        unit.attempts = attempt;
+        unit.lease = Some(LeaseFacts {
+            attempt,
+            worker,
+            pod,
+            revoked: false,
+        });
+        Ok(())
+    }
+
+    pub(super) fn started(&mut self, key: Key, attempt: Attempt) -> Check {
+        match self.lease(key) {
+            Some(lease) if lease.attempt == attempt && !lease.revoked => Ok(()),
+            other => Err(format!("it starts without its lease: {other:?}")),
+        }
+    }
+
+    pub(super) fn ended(
+        &mut self,
+        at: u64,
+        (key, attempt): (Key, Attempt),
+        ended: Ended,
+        outcome: &Outcome,
+        next: Next,
+        output: &Bytes,
+    ) -> Check {
+        let lease = self.end_lease(key, attempt, ended)?;
+        let unit = self.units.entry(key).or_default();
+        if lease.revoked || unit.terminal {
+            return Err("an outcome is accepted after the task was decided".to_owned());
+        }
+        match outcome {
+            Outcome::Failed { .. } => unit.failures += 1,
+            Outcome::Lost => unit.losses += 1,
+            Outcome::Succeeded => check_output(key, attempt, output)?,
+            Outcome::Again { .. } | Outcome::Released => {}
+        }
+        if *outcome == Outcome::Succeeded && !matches!(next, Next::Over { .. }) {
+            return Err("a success that is not the end".to_owned());
+        }
+        if let Next::Over { .. } = next {
+            unit.terminal = true;
+            self.note_end(at, key.task().0);
+        }
+        Ok(())
+    }
+
+    pub(super) fn released(&mut self, key: Key, attempt: Attempt, ended: Ended) -> Check {
+        match self.end_lease(key, attempt, ended)?.revoked {
+            true => Ok(()),
+            false => Err("a lease ends without an outcome".to_owned()),
+        }
+    }
+
+    fn end_lease(
+        &mut self,
+        key: Key,
+        attempt: Attempt,
+        ended: Ended,
+    ) -> Result<LeaseFacts, Violation> {
+        let unit = self.units.get_mut(&key).ok_or("no such attempt")?;
+        let lease = unit.lease.take().ok_or("it holds no lease")?;
+        if lease.attempt != attempt {
+            return Err(format!("not the last lease: {lease:?}"));
+        }
+        let pod = self.pods.get_mut(&lease.pod).ok_or("no such pod")?;
+        pod.used = pod.used.saturating_sub(1);
+        if ended == Ended::Lost && pod.hold {
+            pod.held.insert((key, attempt));
+        }
+        Ok(lease)
+    }
+
+    /// The lease of a task or element.
+    pub(crate) fn lease(&self, key: Key) -> Option<LeaseFacts> {
+        self.units.get(&key)?.lease
+    }
+
+    /// Whether an attempt was given at some time.
+    pub(crate) fn was_leased(&self, key: Key, attempt: Attempt) -> bool {
+        self.units
+            .get(&key)
+            .is_some_and(|unit| unit.attempts >= attempt)
+    }
+
+    /// Leases in force.
+    pub(crate) fn leases(&self) -> usize {
+        let leases = self.units.values().filter_map(|unit| unit.lease);
+        leases.count()
+    }
+}
+
+/// Sandboxes return the attempt that they ran, so that the record shows whose result it took.
+fn check_output(key: Key, attempt: Attempt, output: &Bytes) -> Check {
+    let result = proto::AttemptResult::decode(output.clone());
+    let output = result.ok().and_then(|result| result.output);
+    let said = output.unwrap_or_default();
+    match said == format!("{key}/{attempt}").as_bytes() {
+        true => Ok(()),
+        false => Err(format!("the result is that of {said:?}")),
+    }
+}

@@ -1,0 +1,43 @@
+//! Deterministic simulation: the production engine, owner, file journal and worker session in one
+//! thread, on a fake clock, network and disk, all from one seed.
+//!
+//! ```text
+//!             agenda (time, what)  <-- one source of chance
+//!   clients --+                          +-- faults
+//!             v                          v
+//!   owner <-> journal on a faulty disk   workers' sessions <-> sandboxes under guards
+//!      \-----------> checkers <----------------/
+//! ```
+//!
+//! First faults happen and nothing that was promised may break; then they stop and everything must
+//! come to its end. The checkers (`ledger`, `spoken`, and the pods' ground truth in `host`) share
+//! no rule with the engine. What is outside: threads and sockets, SQLite (a model stands for it),
+//! REST workers, logs, arrays' retries, rivals that get past the journal's lock.
+//!
+//! The same seed gives the same trace, byte for byte, on every machine.
+
+mod chance;
+mod client;
+mod clock;
+mod disk;
+mod faults;
+mod figures;
+mod frames;
+mod host;
+mod ledger;
+mod master;
+mod mutant;
+mod network;
+mod options;
+mod recovery;
+mod run;
+mod spoken;
+mod store;
+mod trace;
+mod work;
+mod world;
+
+pub use figures::{Fault, Figures};
+pub use mutant::Mutant;
+pub use options::Options;
+pub use run::{Outcome, run};

@@ -1,0 +1,192 @@
+//! A master starts: the store's entries, the journal's tail, a new leadership. The same steps as
+//! `RunningNamespace::open`, each of them watched.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use capataz_engine::State;
+use capataz_journal::{
+    Append, FileJournal, FileOptions, Journal, JournalId, OpenError, Position, ReadError, Writer,
+};
+use capataz_server::owner::{Owner, OwnerOptions};
+use capataz_server::record;
+use capataz_server::store::Batch;
+
+use crate::clock::{MS, SECOND};
+use crate::disk;
+use crate::ledger::Violation;
+use crate::master::{Process, Shared, empty};
+use crate::mutant::Mutant;
+use crate::world::{Happening, World};
+
+/// Bytes of journal that are replayed at a time.
+const REPLAY_BYTES: usize = 64 << 10;
+
+/// Why a start did not come to its end.
+enum Stopped {
+    /// The disk did not play along; it may the next time.
+    Again(String),
+    /// A promise is broken.
+    Broken(Violation),
+}
+
+impl World {
+    /// Starts the master, or finds out that it must try again.
+    pub(crate) fn start_master(&mut self) {
+        if self.master.process.is_some() {
+            return;
+        }
+        match self.recover() {
+            Ok(()) => {
+                let generation = self.master.generation;
+                self.say(|| format!("master leads, generation {generation}"));
+                self.plan(self.now + 50 * MS, Happening::Maintain(generation));
+                self.plan(self.now + 5 * SECOND, Happening::Checkpoint(generation));
+                self.after_owner();
+            }
+            Err(Stopped::Again(reason)) => {
+                self.say(|| format!("master does not start: {reason}"));
+                self.master.disk.kill();
+                let pause = self.chance.between(100 * MS, 2 * SECOND);
+                self.plan(self.now + pause, Happening::MasterStart);
+            }
+            Err(Stopped::Broken(violation)) => self.violate(violation),
+        }
+    }
+
+    fn open_journal(&self) -> Result<FileJournal, Stopped> {
+        let disk = disk::for_journal(&self.master.disk, self.mutant);
+        let options = FileOptions {
+            segment_bytes: self.options.segment_bytes,
+            new_id: JournalId::from_bytes(*b"capataz-simulate"),
+        };
+        FileJournal::open_on(disk, options).map_err(|error| match error {
+            OpenError::Disk(error) => Stopped::Again(error.to_string()),
+            error => Stopped::Broken(format!("the journal does not open: {error}")),
+        })
+    }
+
+    fn recover(&mut self) -> Result<(), Stopped> {
+        let mut journal = self.open_journal()?;
+        let position = self.master.store.position();
+        if position < journal.first() || position > journal.tail() {
+            let (first, tail) = (journal.first(), journal.tail());
+            let what = format!("the store is at {position}, the journal from {first} to {tail}");
+            return Err(Stopped::Broken(what));
+        }
+        self.audit(&journal)?;
+        let mut state = self
+            .master
+            .store
+            .load()
+            .map_err(|error| Stopped::Broken(format!("the store does not load: {error}")))?;
+        if self.mutant != Some(Mutant::TailNotReplayed) {
+            self.replay(&journal, &mut state)?;
+            self.check_hash("replay", &state);
+        }
+        let epoch = journal.last_writer().epoch.max(state.epoch()) + 1;
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&self.chance.next().to_le_bytes());
+        let writer = Writer { epoch, id };
+        let batches: Shared<Batch> = Shared::default();
+        let filled = Arc::clone(&batches);
+        let sink = move |batch| {
+            let mut filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
+            filled.push(batch);
+        };
+        let now = self.master.clock.read(self.now);
+        let tail = journal.tail();
+        let mut owner = Owner::new(state, tail, now, self.owner_options(), Box::new(sink));
+        let Some(first) = owner.start_epoch(now, epoch, format!("{:x}", epoch)) else {
+            return Err(Stopped::Broken("a leadership made no record".to_owned()));
+        };
+        let records = std::slice::from_ref(&first.record);
+        match journal.append(first.expected, writer, records) {
+            Append::Committed { tail } => {
+                self.becomes_durable(first.expected.get(), epoch, id, &first.record);
+                owner.durable(tail);
+            }
+            Append::Conflict { tail } => {
+                return Err(Stopped::Broken(format!("a conflict at {tail}")));
+            }
+            other => return Err(Stopped::Again(format!("{other:?}"))),
+        }
+        for batch in empty(&batches) {
+            self.master.store.push(batch);
+        }
+        self.master.process = Some(Process::new(owner, journal, writer, batches));
+        Ok(())
+    }
+
+    fn owner_options(&self) -> OwnerOptions {
+        OwnerOptions {
+            lease_ttl: Duration::from_micros(self.options.lease_ttl),
+            term: Duration::from_micros(self.options.term()),
+            margin: Duration::from_micros(self.options.margin()),
+            lag_max: self.options.lag_max,
+            ..OwnerOptions::default()
+        }
+    }
+
+    /// Everything that was durable is there, unchanged; what nobody was told of may be, too.
+    fn audit(&mut self, journal: &FileJournal) -> Result<(), Stopped> {
+        let (first, tail, known) = (journal.first(), journal.tail(), self.ledger.tail());
+        if tail.get() < known {
+            let what = format!("{known} records were durable, the journal ends at {tail}");
+            return Err(Stopped::Broken(what));
+        }
+        let mut position = first;
+        while position < tail {
+            for entry in read(journal, position)? {
+                let place = entry.position.get();
+                match self.ledger.record(place) {
+                    Some(record) if *record != entry.payload => {
+                        let what = format!("the record at {place} is another one now");
+                        return Err(Stopped::Broken(what));
+                    }
+                    Some(_) => {}
+                    None => {
+                        let payload = Bytes::copy_from_slice(&entry.payload);
+                        self.becomes_durable(place, entry.epoch, entry.writer_id, &payload);
+                    }
+                }
+                position = entry.position.advance(1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies what the journal has beyond the store, and gives it to the store.
+    fn replay(&mut self, journal: &FileJournal, state: &mut State) -> Result<(), Stopped> {
+        let mut position = self.master.store.position();
+        while position < journal.tail() {
+            let entries = read(journal, position)?;
+            for entry in entries {
+                let events = record::decode(&entry.payload)
+                    .map_err(|error| Stopped::Broken(format!("replay: {error}")))?;
+                for event in &events {
+                    capataz_engine::apply(state, event);
+                }
+                position = entry.position.advance(1);
+                self.master.store.push(Batch {
+                    end: position,
+                    events: Arc::new(events),
+                    entries: Some(state.take_dirty()),
+                    bytes: entry.payload.len(),
+                });
+            }
+        }
+        self.master.store.commit();
+        Ok(())
+    }
+}
+
+fn read(journal: &FileJournal, from: Position) -> Result<Vec<capataz_journal::Entry>, Stopped> {
+    journal
+        .read(from, REPLAY_BYTES)
+        .map_err(|error| match error {
+            ReadError::Io { .. } => Stopped::Again(error.to_string()),
+            error => Stopped::Broken(format!("the journal cannot be read back: {error}")),
+        })
+}

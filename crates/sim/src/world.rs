@@ -1,0 +1,350 @@
+//! The simulated world: one agenda, one source of chance, and everybody who acts in it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use capataz_engine::{Event, State};
+use capataz_journal::disk::faulty::FaultyDisk;
+use capataz_worker::AttemptId;
+
+use crate::chance::Chance;
+use crate::client::{CallId, Client, Kind, Told};
+use crate::clock::{NodeClock, SECOND, Time};
+use crate::figures::{Fault, Figures};
+use crate::host::Worker;
+use crate::ledger::{Ledger, Violation};
+use crate::master::{Master, Shared};
+use crate::mutant::Mutant;
+use crate::network::{Link, Network};
+use crate::options::Options;
+use crate::store::ModelStore;
+use crate::trace::Trace;
+
+/// When operators have set the pods and faults may begin.
+const BEGIN: Time = 3 * SECOND;
+/// How often states are compared.
+const PROBE: Time = 5 * SECOND;
+/// Within this time after the last fault everything must have ended.
+const LIVENESS: Time = 600 * SECOND;
+/// Things that may happen in one simulation: more is a world that does not come to rest.
+const EVENTS: u64 = 5_000_000;
+
+/// One entry of the agenda.
+#[derive(Clone, Debug)]
+pub(crate) enum Happening {
+    Turn(u64),
+    Appended(u64),
+    Maintain(u64),
+    Committed(u64),
+    Checkpoint(u64),
+    MasterStart,
+    Pump(u64),
+    WorkerTick(usize),
+    WorkerStart(usize),
+    Poisoned(usize, u64),
+    GuardSweep(usize, u64),
+    GuardCheck(usize, u64, AttemptId),
+    SandboxEnd(usize, u64, AttemptId),
+    ClientStep(usize),
+    CallArrives(CallId),
+    CallAgain(CallId),
+    Answered(CallId, Told),
+    Begin,
+    Fault,
+    RoomAgain,
+    Probe,
+    CalmDown,
+}
+
+/// A simulation.
+pub(crate) struct World {
+    pub(crate) now: Time,
+    agenda: BTreeMap<(Time, u64), Happening>,
+    sequence: u64,
+    pub(crate) chance: Chance,
+    pub(crate) options: Options,
+    pub(crate) mutant: Option<Mutant>,
+    pub(crate) trace: Trace,
+    pub(crate) figures: Figures,
+    pub(crate) ledger: Ledger,
+    /// Every durable event applied, never restarted: what replay and the live state must equal.
+    shadow: State,
+    pub(crate) master: Master,
+    pub(crate) network: Network,
+    pub(crate) workers: Vec<Worker>,
+    /// Which pods hold the slots of lost attempts.
+    pub(crate) holds: Vec<bool>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) last_number: u64,
+    pub(crate) started: bool,
+    pub(crate) calm_since: Option<Time>,
+    /// Operators have lifted what holds tasks back.
+    pub(crate) tidied: bool,
+    /// The master stops in its next append.
+    pub(crate) crash_next: bool,
+    pub(crate) violation: Option<Violation>,
+}
+
+impl World {
+    pub(crate) fn new(options: Options, mutant: Option<Mutant>, whole_trace: bool) -> World {
+        let mut chance = Chance::new(options.seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let drift = |chance: &mut Chance| {
+            let bound = options.drift.unsigned_abs();
+            chance.between(0, bound * 2) as i64 - options.drift
+        };
+        let clock = |chance: &mut Chance| NodeClock {
+            drift: drift(chance),
+            offset: 0,
+        };
+        let workers: Vec<Worker> = (0..options.workers)
+            .map(|index| Worker::new(index % options.pods, clock(&mut chance)))
+            .collect();
+        let master = Master {
+            generation: 0,
+            process: None,
+            paused_until: 0,
+            slow_appends_until: 0,
+            slow_store_until: 0,
+            clock: clock(&mut chance),
+            disk: FaultyDisk::new(chance.next()),
+            store: ModelStore::new(mutant),
+            spoken: Shared::default(),
+        };
+        let holds = (0..options.pods).map(|_| chance.percent(50)).collect();
+        let mut figures = Figures {
+            seeds: 1,
+            ..Figures::default()
+        };
+        if options.drift != 0 {
+            figures.count(Fault::ClockDrift);
+        }
+        World {
+            now: 0,
+            agenda: BTreeMap::new(),
+            sequence: 0,
+            chance,
+            mutant,
+            trace: Trace::new(whole_trace),
+            figures,
+            ledger: Ledger::default(),
+            shadow: State::default(),
+            master,
+            network: Network {
+                links: vec![Link::default(); options.workers],
+                ..Network::default()
+            },
+            workers,
+            holds,
+            clients: (0..options.clients).map(|_| Client::default()).collect(),
+            last_number: 0,
+            started: false,
+            calm_since: None,
+            tidied: false,
+            crash_next: false,
+            violation: None,
+            options,
+        }
+    }
+
+    /// Puts something on the agenda, after what is there for the same time.
+    pub(crate) fn plan(&mut self, at: Time, what: Happening) {
+        self.sequence += 1;
+        self.agenda.insert((at.max(self.now), self.sequence), what);
+    }
+
+    /// Adds a line to the trace.
+    pub(crate) fn say(&mut self, line: impl FnOnce() -> String) {
+        self.trace.add(self.now, &line());
+    }
+
+    /// A promise is broken; the first one counts.
+    pub(crate) fn violate(&mut self, what: Violation) {
+        self.say(|| format!("VIOLATION: {what}"));
+        self.violation.get_or_insert(what);
+    }
+
+    /// Runs until everything has ended, or a promise is broken.
+    pub(crate) fn run(&mut self) {
+        self.plan(0, Happening::MasterStart);
+        for pod in 0..self.options.pods {
+            let hold = self.holds[pod];
+            self.call(0, Kind::SetPod { pod, hold });
+        }
+        self.plan(BEGIN, Happening::Begin);
+        self.plan(self.options.until, Happening::CalmDown);
+        self.plan(PROBE, Happening::Probe);
+        while self.violation.is_none()
+            && let Some(((at, _), what)) = self.agenda.pop_first()
+        {
+            self.now = at;
+            self.figures.events += 1;
+            if self.figures.events > EVENTS {
+                self.violate("the world does not come to rest".to_owned());
+            }
+            let probes = matches!(what, Happening::Probe);
+            self.happen(what);
+            if probes && self.has_ended() {
+                break;
+            }
+        }
+    }
+
+    fn happen(&mut self, what: Happening) {
+        let of_master = match what {
+            Happening::Turn(generation)
+            | Happening::Appended(generation)
+            | Happening::Maintain(generation)
+            | Happening::Committed(generation)
+            | Happening::Checkpoint(generation) => Some(generation),
+            Happening::CallArrives(_) => Some(self.master.generation),
+            _ => None,
+        };
+        if let Some(generation) = of_master {
+            if generation != self.master.generation {
+                return;
+            }
+            if self.master.paused_until > self.now {
+                return self.plan(self.master.paused_until, what);
+            }
+        }
+        match what {
+            Happening::Turn(_) => self.turn(),
+            Happening::Appended(_) => self.appended(),
+            Happening::Maintain(_) => self.maintain_again(),
+            Happening::Committed(_) => self.finish_commit(),
+            Happening::Checkpoint(_) => self.checkpoint(),
+            Happening::MasterStart => self.start_master(),
+            Happening::Pump(id) => self.pump(id),
+            Happening::WorkerTick(index) => self.tick_worker(index),
+            Happening::WorkerStart(index) => self.start_worker(index),
+            Happening::Poisoned(index, life) if self.workers[index].life == life => {
+                self.kill_worker(index);
+            }
+            Happening::Poisoned(..) => {}
+            Happening::GuardSweep(index, life) => self.guard_sweep(index, life),
+            Happening::GuardCheck(index, life, id) => self.guard_check(index, life, id),
+            Happening::SandboxEnd(index, life, id) => self.end_sandbox(index, life, id),
+            Happening::ClientStep(client) => self.step_client(client),
+            Happening::CallArrives(id) => self.call_arrives(id),
+            Happening::CallAgain(id) => self.try_call(id),
+            Happening::Answered(id, told) => self.hear(id, told),
+            Happening::Begin => self.begin(),
+            Happening::Fault => self.next_fault(),
+            Happening::RoomAgain => self.master.disk.set_capacity(None),
+            Happening::Probe => self.probe(),
+            Happening::CalmDown => self.calm_down(),
+        }
+    }
+
+    fn appended(&mut self) {
+        if std::mem::take(&mut self.crash_next) {
+            let power = self.chance.percent(70);
+            return self.stop_master(power);
+        }
+        self.finish_append();
+    }
+
+    fn begin(&mut self) {
+        if self.open_calls() > 0 {
+            self.violate("the pods could not be set although nothing was wrong".to_owned());
+        }
+        self.started = true;
+        for index in 0..self.workers.len() {
+            self.plan(self.now, Happening::WorkerStart(index));
+        }
+        for client in 0..self.clients.len() {
+            self.plan(self.now, Happening::ClientStep(client));
+        }
+        let first = self.chance.below(self.options.fault_pause * 2);
+        self.plan(self.now + first, Happening::Fault);
+    }
+
+    /// A record has become durable: the ledger and the shadow take it.
+    pub(crate) fn becomes_durable(
+        &mut self,
+        position: u64,
+        epoch: u64,
+        writer: [u8; 16],
+        record: &Bytes,
+    ) {
+        self.figures.records += 1;
+        if let Err(violation) = self.ledger.absorb(position, epoch, writer, record) {
+            return self.violate(violation);
+        }
+        let events: Vec<Event> = postcard::from_bytes(&record[1..]).unwrap_or_default();
+        for event in &events {
+            self.trace
+                .add(self.now, &format!("{position}: {:?}", event.change));
+            capataz_engine::apply(&mut self.shadow, event);
+        }
+        // Nobody takes the shadow's dirty entries; they only cost.
+        self.shadow.take_dirty();
+    }
+
+    /// Compares a state with everything durable, applied from the beginning.
+    pub(crate) fn check_hash(&mut self, name: &str, state: &State) {
+        if state.hash() != self.shadow.hash() {
+            let tail = self.ledger.tail();
+            self.violate(format!("{name} differs from all records up to {tail}"));
+        }
+    }
+
+    /// Live state, and store plus tail, both equal everything durable applied from the beginning.
+    fn probe(&mut self) {
+        self.plan(self.now + PROBE, Happening::Probe);
+        if let Some(since) = self.calm_since
+            && self.now > since + LIVENESS
+        {
+            return self.not_alive();
+        }
+        if self.calm_since.is_some() && self.open_calls() == 0 && !self.tidied {
+            self.tidy_up();
+        }
+        if let Some(process) = &self.master.process
+            && process.owner.is_settled()
+        {
+            let hash = process.owner.state().hash();
+            if hash != self.shadow.hash() {
+                self.violate("the live state differs from its records".to_owned());
+            }
+        }
+        let from = self.master.store.position().get();
+        match self.master.store.load() {
+            Ok(mut state) => {
+                for position in from..self.ledger.tail() {
+                    let record = self.ledger.record(position).cloned().unwrap_or_default();
+                    let events: Vec<Event> = postcard::from_bytes(&record[1..]).unwrap_or_default();
+                    for event in &events {
+                        capataz_engine::apply(&mut state, event);
+                    }
+                }
+                self.check_hash("store plus tail", &state);
+            }
+            Err(error) => self.violate(format!("the store does not load: {error}")),
+        }
+    }
+
+    fn not_alive(&mut self) {
+        let unfinished = self.ledger.unfinished();
+        let some: Vec<u64> = unfinished.iter().copied().take(8).collect();
+        let (leases, calls) = (self.ledger.leases(), self.open_calls());
+        if let Some(process) = &self.master.process {
+            let state = process.owner.state();
+            let standing = format!("{:?}\n{:?}", state.worker_views(), state.pod_views());
+            self.trace.add(self.now, &standing);
+        }
+        self.violate(format!(
+            "{} tasks (such as {some:?}), {leases} leases and {calls} calls do not end",
+            unfinished.len()
+        ));
+    }
+
+    fn has_ended(&self) -> bool {
+        let quiet = |worker: &Worker| worker.sandboxes.is_empty();
+        self.tidied
+            && self.open_calls() == 0
+            && self.workers.iter().all(quiet)
+            && self.ledger.leases() == 0
+            && self.ledger.unfinished().is_empty()
+    }
+}

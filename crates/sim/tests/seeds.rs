@@ -1,0 +1,54 @@
+//! A handful of seeds with every build: promises hold, traces repeat, planted bugs are caught.
+
+use capataz_sim::{Figures, Mutant, run};
+
+/// Seeds of a build; `cargo xtask sim` runs more.
+const SEEDS: u64 = 50;
+/// Within so many seeds each planted bug must be caught.
+const PATIENCE: u64 = 60;
+
+#[test]
+fn promises_hold() {
+    let mut figures = Figures::default();
+    for seed in 1..=SEEDS {
+        let outcome = run(seed, None, false);
+        let trace = || outcome.trace.join("\n");
+        if let Some(violation) = &outcome.violation {
+            panic!("{}\nseed {seed}: {violation}", trace());
+        }
+        figures.add(&outcome.figures);
+    }
+    assert_eq!(figures.seeds, SEEDS);
+    assert!(
+        figures.acknowledged > 10_000,
+        "too little was asked for: {figures}"
+    );
+    assert!(
+        figures.faults.len() > 20,
+        "too little went wrong: {figures}"
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in [3, 7] {
+        let (first, second) = (run(seed, None, true), run(seed, None, true));
+        assert!(first.trace.len() > 1_000);
+        assert_eq!(first.trace, second.trace);
+        assert_eq!(first.trace_hash, second.trace_hash);
+        assert_eq!(first.figures, second.figures);
+    }
+    assert_ne!(
+        run(3, None, false).trace_hash,
+        run(7, None, false).trace_hash
+    );
+}
+
+#[test]
+fn planted_bugs_are_caught() {
+    for (name, mutant) in Mutant::ALL {
+        let caught =
+            (1..=PATIENCE).find(|seed| run(*seed, Some(mutant), false).violation.is_some());
+        assert!(caught.is_some(), "{name} survives {PATIENCE} seeds");
+    }
+}
