@@ -110,6 +110,11 @@ async fn a_task_goes_there_and_its_output_comes_back() {
     worker.handle.drain(None);
     assert_eq!(
         connection.hear().await,
+        Some(Frame::Drain(proto::Drain {})),
+        "the master is to send nothing new"
+    );
+    assert_eq!(
+        connection.hear().await,
         Some(Frame::Goodbye(proto::Goodbye {}))
     );
     connection.hang_up();
