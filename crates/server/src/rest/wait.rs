@@ -22,7 +22,7 @@ use super::{stats, task_item};
 use crate::store::{ReadError, Reader, Selector, TaskFilter};
 
 /// Between two looks at the store at the least.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(2);
 /// Live tasks that are read at once.
 const STEP: usize = 256;
 /// Tasks that are read at once when they must be counted one by one.
@@ -63,14 +63,15 @@ pub(super) async fn wait(
                 position,
             }));
         }
+        // Looks take half of the time at the most.
+        let pause = PAUSE.max(looked.elapsed().min(Duration::from_secs(1)) * 2);
         tokio::select! {
             _ = projected.changed() => {}
             () = tokio::time::sleep_until(deadline) => {}
             () = context.stopped() => return Err(Context::stopping().into()),
         }
-        // A look that took long is not taken again at once.
-        let pause = PAUSE.max(looked.elapsed().min(Duration::from_secs(1)));
-        tokio::time::sleep_until((Instant::now() + pause).min(deadline)).await;
+        // A look that took long is not taken again at once; one that was long ago is.
+        tokio::time::sleep_until((looked + pause).min(deadline)).await;
     }
 }
 
