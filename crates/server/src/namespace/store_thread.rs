@@ -19,6 +19,9 @@ use crate::store::{Batch, ProjectError, Projector};
 
 /// How long the thread sleeps when nothing comes.
 const IDLE: Duration = Duration::from_millis(500);
+/// How long a transaction waits for more to come: replies and dispatches of what has just become
+/// durable have the processor first.
+const GATHER: Duration = Duration::from_millis(2);
 /// How long it waits before it tries again on a full disk.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of batches that one transaction takes: readers see progress, and memory is bounded.
@@ -61,6 +64,7 @@ impl StoreThread {
             let mut batches = Vec::new();
             let over = match self.batches.recv_timeout(self.patience()) {
                 Ok(batch) => {
+                    std::thread::sleep(GATHER);
                     self.fill(batch, &mut batches);
                     false
                 }
