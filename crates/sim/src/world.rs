@@ -24,8 +24,9 @@ use crate::trace::Trace;
 const BEGIN: Time = 3 * SECOND;
 /// How often states are compared.
 const PROBE: Time = 5 * SECOND;
-/// Within this time after the last fault everything must have ended.
-const LIVENESS: Time = 600 * SECOND;
+/// Without faults something must come to an end within this time, for as long as there is something
+/// left: several leases, the longest delay of a task and its backoffs.
+const STALL: Time = 120 * SECOND;
 /// Things that may happen in one simulation: more is a world that does not come to rest.
 const EVENTS: u64 = 5_000_000;
 
@@ -47,6 +48,7 @@ pub(crate) enum Happening {
     SandboxEnd(usize, u64, AttemptId),
     ClientStep(usize),
     CallArrives(CallId),
+    CallGoesOn(CallId),
     CallAgain(CallId),
     Answered(CallId, Told),
     Begin,
@@ -80,6 +82,10 @@ pub(crate) struct World {
     pub(crate) calm_since: Option<Time>,
     /// Operators have lifted what holds tasks back.
     pub(crate) tidied: bool,
+    /// Ends of tasks and answered calls so far, and when that number changed.
+    progress: (u64, Time),
+    /// Answered calls.
+    pub(crate) told: u64,
     /// The master stops in its next append.
     pub(crate) crash_next: bool,
     pub(crate) violation: Option<Violation>,
@@ -140,6 +146,8 @@ impl World {
             started: false,
             calm_since: None,
             tidied: false,
+            progress: (0, 0),
+            told: 0,
             crash_next: false,
             violation: None,
             options,
@@ -159,8 +167,10 @@ impl World {
 
     /// A promise is broken; the first one counts.
     pub(crate) fn violate(&mut self, what: Violation) {
-        self.say(|| format!("VIOLATION: {what}"));
-        self.violation.get_or_insert(what);
+        if self.violation.is_none() {
+            self.say(|| format!("VIOLATION: {what}"));
+            self.violation = Some(what);
+        }
     }
 
     /// Runs until everything has ended, or a promise is broken.
@@ -196,7 +206,7 @@ impl World {
             | Happening::Maintain(generation)
             | Happening::Committed(generation)
             | Happening::Checkpoint(generation) => Some(generation),
-            Happening::CallArrives(_) => Some(self.master.generation),
+            Happening::CallArrives(_) | Happening::CallGoesOn(_) => Some(self.master.generation),
             _ => None,
         };
         if let Some(generation) = of_master {
@@ -226,6 +236,7 @@ impl World {
             Happening::SandboxEnd(index, life, id) => self.end_sandbox(index, life, id),
             Happening::ClientStep(client) => self.step_client(client),
             Happening::CallArrives(id) => self.call_arrives(id),
+            Happening::CallGoesOn(id) => self.go_on(id),
             Happening::CallAgain(id) => self.try_call(id),
             Happening::Answered(id, told) => self.hear(id, told),
             Happening::Begin => self.begin(),
@@ -292,9 +303,10 @@ impl World {
     /// Live state, and store plus tail, both equal everything durable applied from the beginning.
     fn probe(&mut self) {
         self.plan(self.now + PROBE, Happening::Probe);
-        if let Some(since) = self.calm_since
-            && self.now > since + LIVENESS
-        {
+        let done = self.ledger.ends() + self.told;
+        if done != self.progress.0 || self.calm_since.is_none() {
+            self.progress = (done, self.now);
+        } else if self.now > self.progress.1 + STALL {
             return self.not_alive();
         }
         if self.calm_since.is_some() && self.open_calls() == 0 && !self.tidied {

@@ -76,6 +76,7 @@ impl Ledger {
         }
         if let Next::Over { .. } = next {
             unit.terminal = true;
+            self.ends += 1;
             self.note_end(at, key.task().0);
         }
         Ok(())

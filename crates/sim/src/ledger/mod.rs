@@ -40,6 +40,8 @@ pub(crate) struct Ledger {
     joined: u32,
     dedup: BTreeMap<(u32, u128), DedupFacts>,
     requests: BTreeMap<u128, u64>,
+    /// How many rounds of tasks and elements have ended.
+    ends: u64,
     /// Payload numbers that clients have sent.
     sent: BTreeSet<u64>,
 }
@@ -58,6 +60,21 @@ impl Ledger {
     /// A durable record.
     pub(crate) fn record(&self, position: u64) -> Option<&Bytes> {
         self.records.get(position as usize)
+    }
+
+    /// How many rounds of tasks and elements have ended, arrays that were closed among them.
+    pub(crate) fn ends(&self) -> u64 {
+        self.ends
+    }
+
+    /// The leader's time of the newest record, in microseconds.
+    pub(crate) fn last_at(&self) -> u64 {
+        self.last_at
+    }
+
+    /// Whether a request id that was used at `at` must be remembered.
+    pub(crate) fn remembers(&self, at: u64) -> bool {
+        self.last_at < at + REQUEST_KEPT
     }
 
     /// Whether a session ever began.
@@ -145,7 +162,7 @@ impl Ledger {
                 ended,
             } => self.released(*key, *attempt, *ended)?,
             Change::Closed { key, reason, .. } => self.closed(at, *key, *reason)?,
-            Change::Revived { key, .. } => self.revived(*key)?,
+            Change::Revived { key, .. } => self.revived(at, *key)?,
             Change::PodCreated { pod, slots, .. } => {
                 let facts = PodFacts {
                     slots: *slots,

@@ -56,7 +56,7 @@ impl Ledger {
         };
         match self.dedup.insert(key, facts) {
             Some(before) if before.ended_at.is_none_or(|ended| ended + DEDUP_KEPT > at) => Err(
-                format!("the dedup key of task {} is given again", before.task),
+                format!("a dedup key is given again that stands for {before:?}"),
             ),
             _ => Ok(()),
         }
@@ -73,6 +73,7 @@ impl Ledger {
     }
 
     pub(super) fn closed(&mut self, at: u64, key: Key, reason: Reason) -> Check {
+        self.ends += 1;
         let task = self.tasks.get_mut(&key.task().0).ok_or("no such task")?;
         if key.index().is_none() && task.count.is_some() {
             task.rest_closed = true;
@@ -95,7 +96,7 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn revived(&mut self, key: Key) -> Check {
+    pub(super) fn revived(&mut self, at: u64, key: Key) -> Check {
         let unit = self.units.get_mut(&key).ok_or("it never ended")?;
         if !unit.terminal || unit.lease.is_some() {
             return Err("a round opens while the one before goes on".to_owned());
@@ -104,9 +105,11 @@ impl Ledger {
         (unit.failures, unit.losses) = (0, 0);
         unit.revivals += 1;
         let task = self.tasks.get(&key.task().0).ok_or("no such task")?;
+        // A key whose hour was over does not come back with its task.
         if let Some(dedup) = task.dedup
             && let Some(facts) = self.dedup.get_mut(&(task.group, dedup))
             && facts.task == key.task().0
+            && facts.ended_at.is_some_and(|ended| ended + DEDUP_KEPT > at)
         {
             facts.ended_at = None;
         }
@@ -122,6 +125,7 @@ impl Ledger {
         let key = facts.and_then(|facts| Some((facts.group, facts.dedup?)));
         if let Some(entry) = key.and_then(|key| self.dedup.get_mut(&key))
             && entry.task == task
+            && entry.ended_at.is_none()
         {
             entry.ended_at = Some(at);
         }
