@@ -330,6 +330,31 @@ fn the_same_poll_gets_the_same_leases() {
     assert_eq!(world.owner.state().live_leases(), 1);
 }
 
+/// Found in simulation: a worker that heard of the cancel first said that nothing of the attempt was
+/// left, got the attempt in the next message, and ran it in a slot that was given to another.
+#[test]
+fn work_that_is_cancelled_in_the_turn_that_would_send_it_is_not_sent() {
+    let mut world = World::new();
+    world.durable_turn([
+        Input::Join(hello("w", false), world.session(1, "w")),
+        world.submit(1),
+    ]);
+    world.said();
+    let key = capataz_engine::TaskId(1).key();
+    let note = String::new();
+    let cancel = Command::Cancel { key, note };
+    world.durable_turn([
+        Input::Join(hello("w", false), world.session(2, "w")),
+        Input::Command(cancel, world.reply("cancel")),
+    ]);
+    let said = world.said();
+    assert!(said.iter().any(|line| line.contains("<- Stop")), "{said:?}");
+    assert!(
+        !said.iter().any(|line| line.contains("<- Work")),
+        "{said:?}"
+    );
+}
+
 /// Found in simulation: with a slow disk the owner's thread was awake all the time.
 #[test]
 fn an_owner_that_can_take_no_turn_waits_for_durability_only() {

@@ -449,7 +449,7 @@ impl Owner {
                 .map(|(w, tokens)| (w, SessionMessage::Stop(tokens)))
                 .map(tell),
         );
-        let work = std::mem::take(&mut self.work).into_iter();
+        let work = self.take_work().into_iter();
         self.releases.extend(
             work.map(|(w, tasks)| (w, SessionMessage::Work(tasks)))
                 .map(tell),
@@ -457,6 +457,21 @@ impl Owner {
         let drains = std::mem::take(&mut self.drains).into_iter();
         self.releases
             .extend(drains.map(|w| (w, SessionMessage::Drain)).map(tell));
+    }
+
+    /// What this turn sends to whom. An attempt whose lease has ended or was revoked later in the
+    /// same turn is not sent: its worker would run it after it has said that nothing of it is left.
+    fn take_work(&mut self) -> BTreeMap<WorkerId, Vec<LeasedTask>> {
+        let mut work = std::mem::take(&mut self.work);
+        for (worker, tasks) in &mut work {
+            tasks.retain(|task| {
+                let (key, attempt) = task.token;
+                self.state.lease_is_current(key, attempt)
+                    && self.state.lease_holder(key, attempt) == Some(*worker)
+            });
+        }
+        work.retain(|_, tasks| !tasks.is_empty());
+        work
     }
 
     fn release(&mut self, release: Release) {
