@@ -10,23 +10,35 @@ use super::{Session, SessionMessage};
 #[derive(Default)]
 pub(crate) struct Sessions {
     attached: BTreeMap<WorkerId, Session>,
+    /// The number of each worker's latest session, which is attached once its join is durable.
+    latest: BTreeMap<WorkerId, u64>,
 }
 
 impl Sessions {
+    /// A session has joined; messages go to it when it is attached.
+    pub(crate) fn announce(&mut self, worker: WorkerId, session: u64) {
+        self.latest.insert(worker, session);
+    }
+
     pub(crate) fn attach(&mut self, worker: WorkerId, session: Session) {
         self.attached.insert(worker, session);
     }
 
-    /// Removes the session if it is still the worker's current one.
+    /// Removes the session; says whether the worker is without one now. It is not when a later one
+    /// has joined, attached or not.
     pub(crate) fn detach(&mut self, worker: WorkerId, session: u64) -> bool {
-        let current = self.is_current(worker, session);
-        if current {
+        if self.is_current(worker, session) {
             self.attached.remove(&worker);
         }
-        current
+        let latest = self.latest.get(&worker) == Some(&session);
+        if latest {
+            self.latest.remove(&worker);
+        }
+        latest
     }
 
     pub(crate) fn remove(&mut self, worker: WorkerId) {
+        self.latest.remove(&worker);
         self.attached.remove(&worker);
     }
 

@@ -98,6 +98,7 @@ impl Owner {
     fn join(&mut self, hello: Hello, session: Session) {
         match self.run(Command::Join(hello)) {
             Ok(Answer::Joined { worker, stop }) => {
+                self.sessions.announce(worker, session.number);
                 self.releases.push(Release::Attach(worker, session));
                 let welcome = SessionMessage::Welcome { worker, stop };
                 self.releases.push(Release::Tell(worker, welcome));

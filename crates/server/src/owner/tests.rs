@@ -330,6 +330,26 @@ fn the_same_poll_gets_the_same_leases() {
     assert_eq!(world.owner.state().live_leases(), 1);
 }
 
+/// Found in simulation: the worker counted as detached for as long as it lived, and got no work.
+#[test]
+fn an_old_session_that_ends_before_the_new_ones_join_is_durable_does_not_detach_it() {
+    let mut world = World::new();
+    let join = |world: &World, number| Input::Join(hello("w", false), world.session(number, "w"));
+    world.durable_turn([join(&world, 1)]);
+    let joined = world.turn([join(&world, 2)]).expect("a record");
+    let gone = world.turn([Input::Gone {
+        worker: WorkerId(0),
+        session: 1,
+        goodbye: false,
+    }]);
+    let last = gone.unwrap_or(joined).expected.advance(1);
+    world.owner.durable(last);
+    let view = world.owner.state().worker_view(WorkerId(0));
+    assert!(view.expect("a worker").attached);
+    world.durable_turn([world.submit(1)]);
+    assert!(world.said().iter().any(|line| line.contains("<- Work")));
+}
+
 /// Found in simulation: a worker that heard of the cancel first said that nothing of the attempt was
 /// left, got the attempt in the next message, and ran it in a slot that was given to another.
 #[test]
