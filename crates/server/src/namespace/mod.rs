@@ -3,10 +3,11 @@
 //!
 //! | thread | does | never |
 //! |---|---|---|
-//! | owner | takes turns | waits for a disk |
+//! | owner | takes turns; appends what comes alone | decides but through the engine |
 //! | journal | appends, syncs, trims | knows what a task is |
 //! | store | projects batches into SQLite | decides anything |
 
+mod appender;
 mod gauges;
 mod handle;
 mod journal_thread;

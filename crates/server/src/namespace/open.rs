@@ -2,8 +2,8 @@
 //! leadership on top.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use capataz_journal::{
 };
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use super::appender::Appender;
 use super::gauges::Gauges;
 use super::handle::{ADMITTED_BYTES, Inner, Namespace};
 use super::journal_thread::JournalThread;
@@ -330,13 +331,13 @@ impl Recovered {
         let (sender, messages) = channel();
         let (journal_sender, journal_requests) = channel();
         let (result, failed) = oneshot::channel();
-        let journal_thread = JournalThread::new(
-            self.journal,
-            writer,
-            journal_requests,
-            sender.clone(),
-            Arc::clone(&gauges),
-        );
+        let appender = Appender::new(self.journal, writer, Arc::clone(&gauges));
+        let appender = Arc::new(Mutex::new(appender));
+        let journal_thread = JournalThread {
+            appender: Arc::clone(&appender),
+            requests: journal_requests,
+            owner: sender.clone(),
+        };
         let store_thread = StoreThread {
             projector: self.projector,
             batches: batch_receiver,
@@ -355,6 +356,7 @@ impl Recovered {
             owner,
             clock,
             messages,
+            appender,
             journal: journal_sender,
             gauges: gauges.clone(),
         };

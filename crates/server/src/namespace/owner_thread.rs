@@ -1,20 +1,25 @@
 //! The thread that takes the owner's turns.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::appender::Appender;
 use super::gauges::Gauges;
 use super::journal_thread::JournalRequest;
 use crate::clock::HostClock;
-use crate::owner::{Input, Owner};
+use crate::owner::{Input, Owner, ToAppend};
 
 /// How long the thread sleeps when nothing is due.
 const IDLE: Duration = Duration::from_secs(1);
 /// Messages taken before a turn begins, so that a flood does not keep turns from being taken.
 const DRAIN: usize = 8_192;
+
+/// Inputs of a turn whose record the owner appends itself: more of them mean that further ones are
+/// on their way, which are better decided while these are synced.
+const ALONE: usize = 4;
 
 /// What reaches the thread.
 #[expect(
@@ -34,6 +39,7 @@ pub(super) struct OwnerThread {
     pub(super) owner: Owner,
     pub(super) clock: HostClock,
     pub(super) messages: Receiver<Message>,
+    pub(super) appender: Arc<Mutex<Appender>>,
     pub(super) journal: Sender<JournalRequest>,
     pub(super) gauges: Arc<Gauges>,
 }
@@ -55,9 +61,9 @@ impl OwnerThread {
             stopping |= self.receive(&mut backlog)?;
             if self.owner.has_room_in_flight() {
                 let now = self.clock.now();
+                let alone = self.owner.is_settled() && backlog.len() <= ALONE;
                 if let Some(append) = self.owner.turn(now, &mut backlog) {
-                    let sent = self.journal.send(JournalRequest::Append(append));
-                    sent.map_err(|_| "the journal's thread is gone".to_owned())?;
+                    self.append(append, alone)?;
                 }
                 Gauges::set(&self.gauges.lag_bytes, self.owner.lag() as u64);
             }
@@ -65,6 +71,20 @@ impl OwnerThread {
                 return Ok(());
             }
         }
+    }
+
+    /// Hands a record to the journal's thread, so that the next turn can be taken while it is
+    /// synced. A record of few inputs with nothing else on its way has no next turn to wait for:
+    /// it is appended here, which spares it two changes of thread.
+    fn append(&mut self, append: ToAppend, alone: bool) -> Result<(), String> {
+        if alone && let Ok(mut appender) = self.appender.try_lock() {
+            let tail = appender.append(append.expected, &[append.record])?;
+            drop(appender);
+            self.owner.durable(tail);
+            return Ok(());
+        }
+        let sent = self.journal.send(JournalRequest::Append(append));
+        sent.map_err(|_| "the journal's thread is gone".to_owned())
     }
 
     /// Waits for messages, takes what is there, and says whether the thread is to stop.

@@ -21,6 +21,13 @@ pub(crate) enum Release {
     Forget(WorkerId),
 }
 
+impl Release {
+    /// Whether it makes a session a worker's current one.
+    pub(crate) fn is_attach(&self) -> bool {
+        matches!(self, Release::Attach(..))
+    }
+}
+
 /// One record on its way.
 pub(crate) struct Pending {
     pub(crate) end: Position,

@@ -182,7 +182,11 @@ fn a_task_and_its_first_dispatch_share_a_record_and_wait_for_it() {
     assert!(world.said().is_empty(), "the dispatch waits");
     world.owner.durable(record.expected.advance(1));
     let said = world.said();
-    assert!(said[1].starts_with("w <- Work([LeasedTask"), "{said:?}");
+    assert!(
+        said[0].starts_with("w <- Work([LeasedTask"),
+        "before the reply: {said:?}"
+    );
+    assert!(said[1].starts_with("submit: "), "{said:?}");
     world.durable_turn([Input::Reports {
         worker: WorkerId(0),
         started: Vec::new(),

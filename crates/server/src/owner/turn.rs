@@ -235,15 +235,15 @@ impl Owner {
         self.durable = position;
         while let Some(pending) = self.pending.pop_durable(position) {
             self.confirmed_at = self.confirmed_at.max(pending.sent_at);
+            // Whoever hears an answer may look into the feed for what it rests on.
             if let Some(batch) = pending.batch {
                 self.lag += batch.bytes;
                 self.unprojected.push_back((batch.end, batch.bytes));
                 (self.sink)(batch);
             }
-            pending
-                .releases
-                .into_iter()
-                .for_each(|release| self.release(release));
+            for release in pending.releases {
+                self.release(release);
+            }
         }
     }
 
@@ -443,20 +443,23 @@ impl Owner {
 
     fn plan_messages(&mut self) {
         let tell = |(worker, message)| Release::Tell(worker, message);
-        let stops = std::mem::take(&mut self.stops).into_iter();
-        self.releases.extend(
-            stops
-                .map(|(w, tokens)| (w, SessionMessage::Stop(tokens)))
-                .map(tell),
-        );
-        let work = self.take_work().into_iter();
-        self.releases.extend(
-            work.map(|(w, tasks)| (w, SessionMessage::Work(tasks)))
-                .map(tell),
-        );
+        let work: Vec<_> = self
+            .take_work()
+            .into_iter()
+            .map(|(worker, tasks)| tell((worker, SessionMessage::Work(tasks))))
+            .collect();
+        if self.stops.is_empty() && !self.releases.iter().any(Release::is_attach) {
+            // A slot stands idle until its work is there, so work leaves before replies do. It
+            // must not overtake the session that it is for, nor an order to stop.
+            self.releases.splice(0..0, work);
+        } else {
+            let stops = std::mem::take(&mut self.stops).into_iter();
+            let stops = stops.map(|(w, tokens)| tell((w, SessionMessage::Stop(tokens))));
+            self.releases.extend(stops.chain(work));
+        }
         let drains = std::mem::take(&mut self.drains).into_iter();
         self.releases
-            .extend(drains.map(|w| (w, SessionMessage::Drain)).map(tell));
+            .extend(drains.map(|w| tell((w, SessionMessage::Drain))));
     }
 
     /// What this turn sends to whom. An attempt whose lease has ended or was revoked later in the
