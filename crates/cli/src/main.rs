@@ -27,8 +27,9 @@ mod waiting;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
 
-use arguments::Arguments;
+use arguments::{Arguments, Command};
 use failure::{Exit, Failure};
 
 fn main() -> ExitCode {
@@ -55,11 +56,29 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let context = commands::Context::new(&arguments.shared)?;
-    let runtime = tokio::runtime::Runtime::new().map_err(NoRuntime)?;
+    let runtime = runtime(&arguments.command).map_err(NoRuntime)?;
     let ended = runtime.block_on(commands::run(arguments.command, &context));
     // A thread that reads stdin may never come back; nothing is lost with it.
     runtime.shutdown_background();
     ended
+}
+
+/// A server's runtime has half of the cores, as its namespaces have threads of their own. All
+/// others talk over one connection: a second thread would only hand things to and fro, and every
+/// change of thread costs more than the work itself.
+fn runtime(command: &Command) -> std::io::Result<Runtime> {
+    let serves = matches!(
+        command,
+        Command::Serve(_) | Command::Dev(_) | Command::Demo(_)
+    );
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match serves {
+        true => Builder::new_multi_thread()
+            .worker_threads(cores.div_ceil(2))
+            .enable_all()
+            .build(),
+        false => Builder::new_current_thread().enable_all().build(),
+    }
 }
 
 /// The operating system gives this process no threads or no descriptors.
