@@ -10,7 +10,7 @@ use capataz_api::rest::{StatsQuery, TasksQuery, WaitRequest};
 
 use super::figures::{Figures, LatencyMillis};
 use super::worker::{DRAINED, TIMED, now};
-use crate::doctor::sync;
+use crate::doctor::sync::{self, SyncMillis};
 use crate::failure::Told;
 use crate::local::{LocalError, Process, Server};
 use crate::quantiles::Quantiles;
@@ -24,6 +24,10 @@ const IN_FLIGHT: u64 = 64;
 const IN_FLIGHT_TASKS: u64 = 20_000;
 /// Batches under way at once: one is read while another is synced.
 const BATCHES_IN_FLIGHT: usize = 4;
+/// Bytes of the payload of each of them, distinct.
+const PAYLOAD_BYTES: usize = 100;
+/// Elements of the array that is submitted.
+const ARRAY_ELEMENTS: u32 = 1_000_000;
 /// Tasks whose way to their handler is timed, one at a time.
 const TIMED_TASKS: usize = 1_000;
 /// Tasks that go that way first and are not counted: connections, caches.
@@ -85,7 +89,8 @@ impl Told for BenchError {
 /// Measures everything, on a server and workers of its own.
 pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
     let mut server = Server::start(load.data_dir.as_deref()).await?;
-    let raw_sync_ms = sync::measure(server.folder())?;
+    let mut raw = Quantiles::default();
+    sync::measure(server.folder(), &mut raw)?;
     let client = Client::new(&ClientConfig {
         server: server.url().to_owned(),
         token: Some(server.token().to_owned()),
@@ -100,6 +105,7 @@ pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
         "bench: submitting {} in batches",
         bench.load.tasks
     ));
+    let submit_array_ms = bench.submit_array().await?;
     bench.client.pause_group(DRAINED, true).await?;
     bench.caught_up().await?;
     let before = server.resident_bytes();
@@ -116,7 +122,9 @@ pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
     let mut workers = bench.start_workers(&server).await?;
     let (drain_per_s, history_lag_s) = bench.drain().await?;
     say("bench: timing single tasks on an idle system");
+    sync::measure(server.folder(), &mut raw)?;
     let latency_ms = bench.time_single_tasks().await?;
+    sync::measure(server.folder(), &mut raw)?;
     server.still_runs()?;
     for worker in &mut workers {
         worker.still_runs()?;
@@ -147,12 +155,13 @@ pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
         submit_one_per_s,
         submit_64_in_flight_per_s,
         submit_batch_per_s,
+        submit_array_ms,
         drain_per_s,
         latency_ms,
         history_lag_s,
         rss_bytes_per_queued_task: grown.map(|bytes| bytes as f64 / tasks as f64),
         syncs,
-        raw_sync_ms,
+        raw_sync_ms: SyncMillis::from(&raw),
     })
 }
 
@@ -166,6 +175,14 @@ fn empty(group: &str) -> TaskSpec {
     TaskSpec {
         group: group.to_owned(),
         ..TaskSpec::default()
+    }
+}
+
+/// A task that does nothing, with a payload that no other one has.
+fn numbered(number: u64) -> TaskSpec {
+    TaskSpec {
+        payload: Some(format!("{number:0>PAYLOAD_BYTES$}").into()),
+        ..empty(DRAINED)
     }
 }
 
@@ -204,13 +221,24 @@ impl Bench {
                 let size = left.min(BATCH_TASKS as u64);
                 left -= size;
                 let client = self.client.clone();
-                let batch = vec![empty(DRAINED); size as usize];
+                let batch = (left..left + size).map(numbered).collect();
                 under_way.spawn(async move { client.submit_batch(batch).await.map(drop) });
             } else if let Some(ended) = under_way.join_next().await {
                 ended??;
             }
         }
         Ok(per_second(self.load.tasks, begun))
+    }
+
+    /// Submits one large array to a group that no worker serves, and says how long it took.
+    async fn submit_array(&self) -> Result<f64, BenchError> {
+        let array = TaskSpec {
+            count: Some(ARRAY_ELEMENTS),
+            ..empty(UNSERVED)
+        };
+        let begun = Instant::now();
+        self.client.submit(array).await?;
+        Ok(begun.elapsed().as_secs_f64() * 1e3)
     }
 
     /// Waits until the history is where the journal ends, and says how long that took.

@@ -31,33 +31,38 @@ pub(crate) struct SyncMillis {
     pub(crate) p99: f64,
 }
 
-/// Appends to a growing file of its own in `folder` and syncs each, as a journal does.
-pub(crate) fn measure(folder: &Path) -> io::Result<SyncMillis> {
+impl From<&Quantiles> for SyncMillis {
+    fn from(taken: &Quantiles) -> SyncMillis {
+        SyncMillis {
+            p50: taken.at(0.5),
+            p99: taken.at(0.99),
+        }
+    }
+}
+
+/// Appends to a growing file of its own in `folder` and syncs each, as a journal does; adds the
+/// milliseconds that each took to `taken`.
+pub(crate) fn measure(folder: &Path, taken: &mut Quantiles) -> io::Result<()> {
     let mut file: File = tempfile::tempfile_in(folder)?;
     let page = [0x5A; APPEND_BYTES];
-    let mut taken = Quantiles::default();
     for _ in 0..APPENDS {
         let begun = Instant::now();
         file.write_all(&page)?;
         file.sync_data()?;
         taken.add(begun.elapsed().as_secs_f64() * 1e3);
     }
-    Ok(SyncMillis {
-        p50: taken.at(0.5),
-        p99: taken.at(0.99),
-    })
+    Ok(())
 }
 
 /// Whether that is what a disk does.
 pub(super) fn check(folder: &Path) -> Check {
     let name = "sync";
-    let millis = match measure(folder) {
-        Ok(millis) => millis,
-        Err(error) => {
-            let found = format!("{} cannot be written: {error}", folder.display());
-            return Check::failed(name, found, "choose another --data-dir, or its permissions");
-        }
-    };
+    let mut taken = Quantiles::default();
+    if let Err(error) = measure(folder, &mut taken) {
+        let found = format!("{} cannot be written: {error}", folder.display());
+        return Check::failed(name, found, "choose another --data-dir, or its permissions");
+    }
+    let millis = SyncMillis::from(&taken);
     let found = format!(
         "p50 {:.2} ms, p99 {:.2} ms ({APPENDS} appends of 4 KiB)",
         millis.p50, millis.p99
