@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     bench, completions, demo, dev, doctor, events, explain, group, journal, logs, pod, serve,
-    stats, submit, task, wait, worker,
+    stats, submit, task, token, wait, worker,
 };
 use crate::output::Format;
 
@@ -70,6 +70,7 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     Events(events::Events),
     Explain(explain::Explain),
+    Token(token::Token),
     Bench(bench::Bench),
     Doctor(doctor::Doctor),
     Journal(journal::Journal),

@@ -4,6 +4,7 @@
 //! threads: one for itself, one for the journal, one for the store. Everything else asks through a
 //! [`Namespace`] handle.
 
+mod access;
 pub mod clock;
 pub mod convert;
 pub mod feed;

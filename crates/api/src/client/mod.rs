@@ -8,6 +8,7 @@
 //! What this module never does: guess whether a change happened. When the tries are used up, the
 //! error says whether anything was sent.
 
+mod access;
 mod backoff;
 mod calls;
 mod config;

@@ -1,7 +1,6 @@
 //! The listener: REST, gRPC and their documentation on one port. Or none: for callers in this
 //! process.
 
-mod access;
 mod listen;
 mod local;
 mod options;

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
 
-use super::access::{self, Access};
 use super::listen::listen;
 use super::options::{ServeOptions, UnsafeBind};
 use super::token::{TokenError, admin_token};
+use crate::access::{self, Access};
 use crate::grpc::{MESSAGE_BYTES, TasksService, WorkersService};
 use crate::namespace::{Namespace, NamespaceOptions, OpenError, RunningNamespace};
 use crate::rest;
@@ -94,7 +94,7 @@ pub async fn serve(options: ServeOptions) -> Result<Running, StartError> {
     let handle = namespace.handle();
     std::fs::write(data_dir.join(ADDRESS_FILE), format!("http://{address}\n")).map_err(folder)?;
     let (stop, stopped) = watch::channel(false);
-    let access = Access::new(&token, address, &options.hosts, NAMESPACE);
+    let access = Access::new(&token, address, &options.hosts, &handle);
     let router = router(handle.clone(), lease_ttl, stopped.clone())
         .layer(axum::middleware::from_fn_with_state(access, access::check));
     let listener = tokio::spawn(listen(listener, router, stopped, options.drain));
