@@ -43,6 +43,10 @@ pub(crate) struct Shared {
     /// Where the server is [default: http://127.0.0.1:7117; variable: CAPATAZ_SERVER]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) server: Option<String>,
+    /// Certificates, in PEM, that may vouch for an https server [default: the system's; variable:
+    /// CAPATAZ_TLS_CA]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
     #[arg(
         long,
         short = 'o',

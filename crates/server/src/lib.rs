@@ -21,4 +21,6 @@ pub mod store;
 pub use capataz_journal::file::{DiskError, Inspection, RepairError, Repaired, WitnessReport};
 pub use journal_tools::{cut_journal, inspect_journal, journal_folder};
 pub use namespace::Namespace;
-pub use serve::{Closed, Local, LocalService, Running, ServeOptions, StartError, serve};
+pub use serve::{
+    Closed, Local, LocalService, Running, ServeOptions, StartError, TlsError, TlsFiles, serve,
+};

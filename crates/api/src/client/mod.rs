@@ -23,6 +23,7 @@ mod settings;
 mod sse;
 mod submitter;
 mod tasks;
+mod tls;
 mod transport;
 
 pub use calls::Client;
@@ -31,4 +32,5 @@ pub use error::ClientError;
 pub use follow::{EventStream, LogFollower};
 pub use ids::Ids;
 pub use submitter::{Accepted, Submitter};
+pub use tls::{Connector, Speaks, TrustError, connector};
 pub use transport::Body;

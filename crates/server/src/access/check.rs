@@ -121,8 +121,11 @@ impl Access {
         };
         let origin = origin.to_str().unwrap_or_default();
         let own = origin.parse::<Uri>().is_ok_and(|origin| {
-            let scheme = origin.scheme_str().unwrap_or_default();
-            let default = if scheme == "https" { 443 } else { 80 };
+            let default = match origin.scheme_str() {
+                Some("https") => 443,
+                Some("http") => 80,
+                _ => return false,
+            };
             let page = origin
                 .authority()
                 .filter(|page| self.answers_for(page.host()));

@@ -1,5 +1,6 @@
 //! Tokens: shown once, kept as hashes, good until they expire or are revoked.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -58,8 +59,14 @@ async fn a_token_is_shown_once_listed_without_it_and_outlives_a_restart() {
 
 #[tokio::test]
 async fn no_file_has_a_token_but_the_one_for_the_first_admin() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let server = start_in(dir.path()).await;
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let dir = place.path().join("data");
+    let server = start_in(&dir).await;
+    let mode = std::fs::metadata(&dir)
+        .expect("the folder")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
     let (_, text) = server
         .make_token(json!({"role": "admin", "name": "findme"}))
         .await;
@@ -71,7 +78,7 @@ async fn no_file_has_a_token_but_the_one_for_the_first_admin() {
         owner.clone(),
     ];
     let (mut files, mut names) = (0, 0);
-    for (path, bytes) in files_below(dir.path()) {
+    for (path, bytes) in files_below(&dir) {
         files += 1;
         let has = |what: &str| bytes.windows(what.len()).any(|at| at == what.as_bytes());
         names += usize::from(has("findme"));
