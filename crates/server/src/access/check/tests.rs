@@ -1,3 +1,5 @@
+//! Requests as they come, with one thing wrong at a time.
+
 use axum::body::Body;
 use capataz_engine::{Change, Event, State as EngineState, Timestamp, Token, TokenId};
 
