@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     bench, completions, demo, dev, doctor, events, explain, group, journal, logs, pod, serve,
-    stats, submit, task, wait, worker,
+    stats, submit, task, token, wait, worker,
 };
 use crate::output::Format;
 
@@ -43,6 +43,10 @@ pub(crate) struct Shared {
     /// Where the server is [default: http://127.0.0.1:7117; variable: CAPATAZ_SERVER]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) server: Option<String>,
+    /// Certificates, in PEM, that may vouch for an https server [default: the system's; variable:
+    /// CAPATAZ_TLS_CA]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
     #[arg(
         long,
         short = 'o',
@@ -70,6 +74,7 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     Events(events::Events),
     Explain(explain::Explain),
+    Token(token::Token),
     Bench(bench::Bench),
     Doctor(doctor::Doctor),
     Journal(journal::Journal),

@@ -36,3 +36,20 @@ impl Stops {
         }
     }
 }
+
+/// The wish to read certificates again: SIGHUP.
+pub(crate) struct Renewals(Signal);
+
+impl Renewals {
+    /// From now on that signal does not end the process.
+    pub(crate) fn listen() -> Result<Renewals, NoSignals> {
+        signal(SignalKind::hangup())
+            .map(Renewals)
+            .map_err(NoSignals)
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        let _ = self.0.recv().await;
+    }
+}

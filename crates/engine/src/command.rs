@@ -9,6 +9,7 @@ use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::state::LimitsInForce;
 use crate::time::{Span, Timestamp};
+use crate::token::{NewToken, TokenId};
 
 /// A request to the engine. Times and random numbers come in here, never from inside.
 #[derive(Clone, PartialEq, Debug)]
@@ -120,6 +121,13 @@ pub enum Command {
         worker: WorkerId,
         /// False lifts it.
         on: bool,
+    },
+    /// Makes a token.
+    CreateToken(NewToken),
+    /// Ends a token's validity.
+    RevokeToken {
+        /// Which.
+        id: TokenId,
     },
     /// A command that is carried out once, however often it is sent under the same request id. A
     /// submission carries its own, because it answers with ids.
@@ -342,6 +350,8 @@ pub enum Answer {
     },
     /// A poll that was asked before: the leases it got.
     Leases(Vec<(Key, Attempt)>),
+    /// The token is on record.
+    TokenCreated(TokenId),
 }
 
 /// Task ids in the order of a submission.

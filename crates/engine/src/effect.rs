@@ -79,7 +79,9 @@ pub fn effects(state: &State, event: &Event) -> Vec<Effect> {
         | Change::PollClosed { .. }
         | Change::Announced { .. }
         | Change::Answered { .. }
-        | Change::DrainSet { on: false, .. } => Vec::new(),
+        | Change::DrainSet { on: false, .. }
+        | Change::TokenCreated { .. }
+        | Change::TokenRevoked { .. } => Vec::new(),
     }
 }
 

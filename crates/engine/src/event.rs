@@ -10,6 +10,7 @@ use crate::policy::Policy;
 use crate::reason::{Phase, Reason};
 use crate::state::LimitsInForce;
 use crate::time::Timestamp;
+use crate::token::{Token, TokenId};
 
 /// A recorded fact with the time it carries for ever: replay takes times from here.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -233,6 +234,18 @@ pub enum Change {
     Answered {
         /// The call.
         request: Request,
+    },
+    /// A token was made.
+    TokenCreated {
+        /// Its number.
+        id: TokenId,
+        /// Everything but its secret.
+        token: Token,
+    },
+    /// A token is not good for anything any more.
+    TokenRevoked {
+        /// Which.
+        id: TokenId,
     },
 }
 

@@ -35,6 +35,7 @@ mod reason;
 mod rejection;
 mod state;
 mod time;
+mod token;
 mod view;
 
 pub use apply::apply;
@@ -52,4 +53,5 @@ pub use reason::{Phase, Reason};
 pub use rejection::Rejection;
 pub use state::{EntryKey, LimitsInForce, RestoreError, State};
 pub use time::{Span, Timestamp};
+pub use token::{NewToken, ParseTokenIdError, Role, Token, TokenId};
 pub use view::{GroupView, PodView, TaskView, WorkerView};

@@ -18,6 +18,10 @@ pub const GROUPS: usize = 100_000;
 pub const PODS: usize = 100_000;
 /// Workers known at once, for the same reason.
 pub const WORKERS: usize = 100_000;
+/// Tokens kept: every request looks one up, and nobody hands out more by hand.
+pub const TOKENS: usize = 10_000;
+/// How long an expired token is listed before a new one may take its room.
+pub const EXPIRED_TOKEN_KEPT: Span = Span::secs(86_400);
 /// Groups that one worker may serve.
 pub const WORKER_GROUPS: usize = 1_000;
 /// Slots of a pod and concurrency of a worker.

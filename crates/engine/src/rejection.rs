@@ -1,6 +1,7 @@
 //! Why a command was refused. A refusal changes nothing.
 
 use crate::id::{Attempt, Key};
+use crate::token::TokenId;
 
 /// A refusal by the rules.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -58,6 +59,18 @@ pub enum Rejection {
     UnknownPod {
         /// The name.
         name: String,
+    },
+    /// No such token.
+    #[error("no token {id}")]
+    UnknownToken {
+        /// Its number.
+        id: TokenId,
+    },
+    /// A token of that number is on record.
+    #[error("a token {id} exists")]
+    TokenExists {
+        /// Its number.
+        id: TokenId,
     },
     /// The dedup key stands for a different task.
     #[error("tasks[{index}].dedup_key is in use by task {existing}, which is a different request")]

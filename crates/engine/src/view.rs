@@ -5,6 +5,7 @@ use crate::id::{Attempt, GroupId, Key, PodId, WorkerId};
 use crate::reason::{Phase, Reason};
 use crate::state::{State, Task, UnitPhase, Worker};
 use crate::time::Timestamp;
+use crate::token::{Token, TokenId};
 
 /// A group and how many of its tasks are where; elements count one by one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -155,6 +156,11 @@ impl State {
             paused: pod.paused,
             workers: pod.workers.iter().filter_map(name).collect(),
         })
+    }
+
+    /// All tokens, expired ones included.
+    pub fn tokens(&self) -> impl Iterator<Item = (TokenId, &Token)> {
+        self.tokens.iter().map(|(id, token)| (*id, token))
     }
 
     /// All workers, in the order in which they joined.

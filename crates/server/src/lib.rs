@@ -4,6 +4,7 @@
 //! threads: one for itself, one for the journal, one for the store. Everything else asks through a
 //! [`Namespace`] handle.
 
+mod access;
 pub mod clock;
 pub mod convert;
 pub mod feed;
@@ -20,4 +21,6 @@ pub mod store;
 pub use capataz_journal::file::{DiskError, Inspection, RepairError, Repaired, WitnessReport};
 pub use journal_tools::{cut_journal, inspect_journal, journal_folder};
 pub use namespace::Namespace;
-pub use serve::{Closed, Local, LocalService, Running, ServeOptions, StartError, serve};
+pub use serve::{
+    Closed, Local, LocalService, Running, ServeOptions, StartError, TlsError, TlsFiles, serve,
+};

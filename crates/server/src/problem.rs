@@ -35,9 +35,11 @@ impl ToProblem for Rejection {
             Rejection::NotLive { .. } => problem(Code::NotLive),
             Rejection::StillLive { .. } => problem(Code::StillLive),
             Rejection::StaleLease { .. } => problem(Code::StaleLease),
-            Rejection::UnknownWorker { .. } | Rejection::UnknownPod { .. } => {
-                problem(Code::NotFound)
-            }
+            Rejection::UnknownWorker { .. }
+            | Rejection::UnknownPod { .. }
+            | Rejection::UnknownToken { .. } => problem(Code::NotFound),
+            // Its number is random: the caller tries again with another.
+            Rejection::TokenExists { .. } => problem(Code::Unavailable),
             Rejection::WorkerNameTaken { .. } => problem(Code::WorkerNameTaken),
             Rejection::WorkerReplaced { .. } => problem(Code::WorkerReplaced),
             Rejection::WorkerBusy { .. } => problem(Code::WorkerBusy),

@@ -29,7 +29,7 @@ pub struct Client {
 impl Client {
     /// A client for the configuration. Connects when it is first used, within a tokio runtime.
     pub fn new(config: &ClientConfig) -> Result<Client, ClientError> {
-        Client::over(Transport::network(&config.server)?, config)
+        Client::over(Transport::network(config)?, config)
     }
 
     /// A client of a master in this process, such as a router of REST and gRPC: its calls are

@@ -20,6 +20,9 @@ pub struct ClientConfig {
     pub server: String,
     /// Sent with every request.
     pub token: Option<String>,
+    /// A file with the certificates, in PEM, that may vouch for a server whose URL is `https`. The
+    /// system's own otherwise.
+    pub tls_ca: Option<PathBuf>,
     /// Another namespace than the token's own; for admins.
     pub namespace: Option<String>,
     /// How long one try may take, besides what the request itself waits for.
@@ -37,6 +40,7 @@ impl Default for ClientConfig {
         ClientConfig {
             server: DEFAULT_SERVER.to_owned(),
             token: None,
+            tls_ca: None,
             namespace: None,
             request_timeout: Duration::from_secs(30),
             retry_for: Duration::from_secs(60),
@@ -46,12 +50,16 @@ impl Default for ClientConfig {
 }
 
 impl ClientConfig {
-    /// Takes `CAPATAZ_SERVER` and `CAPATAZ_TOKEN` from the environment; without a token there, the
-    /// file [`TOKEN_FILE`] when it exists.
+    /// Takes `CAPATAZ_SERVER`, `CAPATAZ_TOKEN` and `CAPATAZ_TLS_CA` from the environment; without a
+    /// token there, the file [`TOKEN_FILE`] when it exists.
     pub fn from_env() -> Result<ClientConfig, ClientError> {
         let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
         let server = variable("CAPATAZ_SERVER");
-        ClientConfig::resolve(server, variable("CAPATAZ_TOKEN"), Path::new(TOKEN_FILE))
+        let token = variable("CAPATAZ_TOKEN");
+        Ok(ClientConfig {
+            tls_ca: variable("CAPATAZ_TLS_CA").map(PathBuf::from),
+            ..ClientConfig::resolve(server, token, Path::new(TOKEN_FILE))?
+        })
     }
 
     /// The configuration for a server and a token that may have been named, and a file to take the
@@ -90,6 +98,7 @@ impl fmt::Debug for ClientConfig {
         f.debug_struct("ClientConfig")
             .field("server", &self.server)
             .field("token", &self.token.as_ref().map(|_| "..."))
+            .field("tls_ca", &self.tls_ca)
             .field("namespace", &self.namespace)
             .field("request_timeout", &self.request_timeout)
             .field("retry_for", &self.retry_for)

@@ -69,6 +69,14 @@ pub enum ClientError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// Nobody can vouch for a server whose URL is `https`.
+    #[error("the server at {url} cannot be trusted: {cause}")]
+    Trust {
+        /// The server.
+        url: String,
+        /// What is missing or broken.
+        cause: String,
+    },
     /// A token or namespace that cannot be sent.
     #[error("the {what} contains characters that no header can carry")]
     BadHeader {
@@ -95,6 +103,9 @@ impl ClientError {
     /// What to do about it, in one sentence.
     pub fn hint(&self) -> Option<String> {
         match self {
+            ClientError::Unreachable { cause, .. } if cause.contains("certificate") => {
+                Some("--tls-ca or CAPATAZ_TLS_CA names the certificates to trust".to_owned())
+            }
             ClientError::Unreachable { .. } => Some(
                 "start one with `capataz serve`, or name another with --server or CAPATAZ_SERVER"
                     .to_owned(),
@@ -110,6 +121,9 @@ impl ClientError {
             ClientError::TimedOut { .. } => None,
             ClientError::Incomplete { cause, .. } => cause.hint(),
             ClientError::BadUrl { .. } => Some(format!("a URL looks like {DEFAULT_SERVER}")),
+            ClientError::Trust { .. } => {
+                Some("name the certificates to trust with --tls-ca or CAPATAZ_TLS_CA".to_owned())
+            }
             ClientError::BadHeader { .. } => None,
             ClientError::TokenFile { .. } => Some("name the token with CAPATAZ_TOKEN".to_owned()),
         }

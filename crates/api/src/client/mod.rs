@@ -8,6 +8,7 @@
 //! What this module never does: guess whether a change happened. When the tries are used up, the
 //! error says whether anything was sent.
 
+mod access;
 mod backoff;
 mod calls;
 mod config;
@@ -22,6 +23,7 @@ mod settings;
 mod sse;
 mod submitter;
 mod tasks;
+mod tls;
 mod transport;
 
 pub use calls::Client;
@@ -30,4 +32,5 @@ pub use error::ClientError;
 pub use follow::{EventStream, LogFollower};
 pub use ids::Ids;
 pub use submitter::{Accepted, Submitter};
+pub use tls::{Connector, Speaks, TrustError, connector};
 pub use transport::Body;

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client as Pool;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tonic::transport::{Channel, Endpoint};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceExt};
 
-use super::ClientError;
+use super::tls::{Connector, Speaks, connector};
+use super::{ClientConfig, ClientError};
 
 /// A body of any kind, in a box: what goes into a service of this process and comes out of it.
 pub type Body = tonic::body::Body;
@@ -45,7 +45,9 @@ pub(super) enum Transport {
     Network {
         /// Without a slash at its end.
         url: String,
-        pool: Box<Pool<HttpConnector, Full<Bytes>>>,
+        pool: Box<Pool<Connector, Full<Bytes>>>,
+        /// Makes the connections of streams.
+        streams: Box<Connector>,
     },
     /// By a call. It fails only when the master is closed, which is for good.
     InProcess(BoxService),
@@ -53,17 +55,24 @@ pub(super) enum Transport {
 
 impl Transport {
     /// The way to a URL. Connects when it is first used.
-    pub(super) fn network(server: &str) -> Result<Transport, ClientError> {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    pub(super) fn network(config: &ClientConfig) -> Result<Transport, ClientError> {
+        let url = base_url(&config.server)?;
+        let connector = |speaks| {
+            let made = connector(&url, config.tls_ca.as_deref(), speaks);
+            made.map_err(|error| ClientError::Trust {
+                url: url.clone(),
+                cause: error.to_string(),
+            })
+        };
+        let streams = Box::new(connector(Speaks::Http2)?);
         let pool = Pool::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(connector);
+            .build(connector(Speaks::Http1)?);
         Ok(Transport::Network {
-            url: base_url(server)?,
             pool: Box::new(pool),
+            streams,
+            url,
         })
     }
 
@@ -104,7 +113,7 @@ impl Transport {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Body>, ClientError> {
         match self {
-            Transport::Network { url, pool } => {
+            Transport::Network { url, pool, .. } => {
                 let sent = pool.request(request).await;
                 let response = sent.map_err(|error| {
                     let (url, cause) = (url.clone(), innermost(&error));
@@ -126,8 +135,8 @@ impl Transport {
     /// submission and REST calls do not wait for each other.
     pub(super) async fn for_stream(&self) -> Result<BoxService, ClientError> {
         match self {
-            Transport::Network { url, .. } => {
-                let channel = connect(url).await?;
+            Transport::Network { url, streams, .. } => {
+                let channel = connect(url, streams).await?;
                 Ok(BoxService::new(
                     channel.map_err(|error| ServiceError(error.into())),
                 ))
@@ -154,24 +163,21 @@ impl fmt::Debug for Transport {
     }
 }
 
-async fn connect(url: &str) -> Result<Channel, ClientError> {
+async fn connect(url: &str, connector: &Connector) -> Result<Channel, ClientError> {
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| ClientError::BadUrl {
         got: url.to_owned(),
         reason: "it cannot be read",
     })?;
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .http2_adaptive_window(true);
-    endpoint
-        .connect()
-        .await
-        .map_err(|error| ClientError::Unreachable {
-            url: url.to_owned(),
-            cause: innermost(&error),
-        })
+    let connected = endpoint.connect_with_connector(connector.clone()).await;
+    connected.map_err(|error| ClientError::Unreachable {
+        url: url.to_owned(),
+        cause: innermost(&error),
+    })
 }
 
 fn closed(error: &ServiceError) -> ClientError {
@@ -188,9 +194,8 @@ fn base_url(got: &str) -> Result<String, ClientError> {
     };
     let uri: Uri = got.parse().map_err(|_| bad("it cannot be read"))?;
     match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(bad("https is not supported yet")),
-        _ => return Err(bad("it must begin with http://")),
+        Some("http" | "https") => {}
+        _ => return Err(bad("it must begin with http:// or https://")),
     }
     if uri.query().is_some() {
         return Err(bad("it must not have a query"));
@@ -217,14 +222,8 @@ mod tests {
             base_url("http://[::1]:7117/").as_deref(),
             Ok("http://[::1]:7117")
         );
-        for bad in [
-            "",
-            "127.0.0.1:7117",
-            "https://x",
-            "http://",
-            "http://x/?a",
-            "ftp://x",
-        ] {
+        assert_eq!(base_url("https://x/").as_deref(), Ok("https://x"));
+        for bad in ["", "127.0.0.1:7117", "http://", "http://x/?a", "ftp://x"] {
             assert!(base_url(bad).is_err(), "{bad:?} was accepted");
         }
     }

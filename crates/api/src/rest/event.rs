@@ -78,6 +78,10 @@ pub enum EventType {
     WorkerLeft,
     /// A worker drains, or does not any more.
     WorkerDraining,
+    /// A token was made; `note` says which.
+    TokenCreated,
+    /// A token was revoked.
+    TokenRevoked,
     /// A leadership began.
     LeaderStarted,
     /// History between the cursor asked for and this one is gone.

@@ -75,7 +75,8 @@ impl Body for LeaseRequest {
     }
 }
 
-fn check_count(field: &str, got: usize, limit: usize) -> Result<(), SpecError> {
+/// Refuses more items than a list may have.
+pub(super) fn check_count(field: &str, got: usize, limit: usize) -> Result<(), SpecError> {
     if got <= limit {
         return Ok(());
     }

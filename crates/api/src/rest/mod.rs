@@ -3,6 +3,7 @@
 //! Nothing here decides anything: the server fills answers in, clients read them. Requests refuse
 //! fields and parameters that they do not know ([`parse_body`], [`Query`]); answers may grow.
 
+mod access;
 mod blob;
 mod body;
 mod event;
@@ -19,6 +20,7 @@ mod task;
 mod wait;
 mod worker;
 
+pub use access::{AccessToken, Role, TokenCreated, TokenRequest};
 pub use blob::Blob;
 pub use body::{Body, parse_body};
 pub use event::{Event, EventType, EventsQuery};

@@ -1,6 +1,6 @@
 //! Puts a worker together.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +69,7 @@ pub struct WorkerBuilder {
     local: Option<LocalService>,
     servers: Vec<String>,
     token: Option<String>,
+    tls_ca: Option<PathBuf>,
     name: Option<String>,
     pod: Option<String>,
     pod_slots: Option<u32>,
@@ -137,6 +138,13 @@ impl WorkerBuilder {
     /// The token to join with.
     pub fn token(mut self, token: impl Into<String>) -> WorkerBuilder {
         self.token = Some(token.into());
+        self
+    }
+
+    /// A file with the certificates, in PEM, that may vouch for servers whose address is `https`:
+    /// the system's own otherwise.
+    pub fn tls_ca(mut self, file: impl Into<PathBuf>) -> WorkerBuilder {
+        self.tls_ca = Some(file.into());
         self
     }
 
@@ -216,6 +224,8 @@ impl WorkerBuilder {
         }
         let mut servers = self.servers.clone();
         let mut token = self.token.clone();
+        let named = std::env::var_os("CAPATAZ_TLS_CA").filter(|file| !file.is_empty());
+        let tls_ca = self.tls_ca.clone().or(named.map(PathBuf::from));
         if servers.is_empty() {
             let found = ClientConfig::from_env()?;
             servers.push(found.server);
@@ -224,7 +234,8 @@ impl WorkerBuilder {
             let named = std::env::var("CAPATAZ_TOKEN").ok();
             token = ClientConfig::resolve(None, named, Path::new(TOKEN_FILE))?.token;
         }
-        Ok(Way::Network(GrpcConnect::new(servers, token.as_deref())?))
+        let connect = GrpcConnect::trusting(tls_ca.as_deref(), servers, token.as_deref());
+        Ok(Way::Network(connect?))
     }
 
     fn options<'a>(

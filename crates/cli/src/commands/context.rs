@@ -45,6 +45,9 @@ impl Context {
         if let Some(server) = &shared.server {
             settings.server.clone_from(server);
         }
+        if let Some(file) = &shared.tls_ca {
+            settings.tls_ca = Some(file.clone());
+        }
         let format = match shared.output {
             Some(format) => format,
             None => format_named(&settings.cli.output)?,
@@ -68,7 +71,10 @@ impl Context {
     fn client_config(&self) -> Result<ClientConfig, Failure> {
         let (server, token) = (self.settings.server.clone(), self.settings.token.clone());
         let file = self.settings.serve.data_dir.join(TOKEN_FILE);
-        Ok(ClientConfig::resolve(Some(server), token, &file)?)
+        Ok(ClientConfig {
+            tls_ca: self.settings.tls_ca.clone(),
+            ..ClientConfig::resolve(Some(server), token, &file)?
+        })
     }
 }
 

@@ -65,6 +65,7 @@ impl Demo {
         let mut settings = context.settings.clone();
         settings.serve.data_dir = data.path().join("data");
         settings.serve.listen = "127.0.0.1:0".to_owned();
+        (settings.serve.tls_cert, settings.serve.tls_key) = (None, None);
         settings.worker.state_dir = Some(data.path().join("workers"));
         let server = start(options(&settings.serve)?).await?;
         say(format_args!(
@@ -75,7 +76,7 @@ impl Demo {
         let mut workers = Vec::new();
         for (pod, slots) in PODS {
             let plan = worker(settings.worker.clone(), pod, slots)?;
-            workers.push(begin(plan, &server.url(), Some(server.token())).await?);
+            workers.push(begin(plan, &server.url(), Some(server.token()), None).await?);
             say(format_args!(
                 "A worker in {pod}, which runs {slots} at once"
             ));

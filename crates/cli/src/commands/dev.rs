@@ -52,7 +52,8 @@ impl Dev {
         let mut server = start(options(&settings.serve)?).await?;
         let worker = plan(settings.worker, Vec::new())?;
         let groups = worker.session.groups.join(", ");
-        let worker = begin(worker, &server.url(), Some(server.token())).await?;
+        let (url, ca) = (server.url(), settings.tls_ca.as_deref());
+        let worker = begin(worker, &url, Some(server.token()), ca).await?;
         say(format_args!(
             "capataz: serving on {}, Ctrl-C stops",
             server.url()

@@ -15,6 +15,7 @@ pub(crate) mod serve;
 pub(crate) mod stats;
 pub(crate) mod submit;
 pub(crate) mod task;
+pub(crate) mod token;
 pub(crate) mod wait;
 pub(crate) mod worker;
 
@@ -41,6 +42,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Stats(command) => command.run(context).await,
         Command::Events(command) => command.run(context).await,
         Command::Explain(command) => command.run(context).await,
+        Command::Token(command) => command.run(context).await,
         Command::Bench(command) => command.run(context).await,
         Command::Doctor(command) => command.run(context).await,
         Command::Journal(command) => command.run(context),

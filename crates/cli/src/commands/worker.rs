@@ -13,7 +13,7 @@ use crate::failure::{Exit, Failure};
 use crate::logging;
 use crate::reports::Done;
 use crate::running::{WorkerError, WorkerPlan, begin};
-use crate::settings::{Size, WorkerSettings, parse_size};
+use crate::settings::{Settings, Size, WorkerSettings, parse_size};
 use crate::stop::Stops;
 use crate::talk::say;
 
@@ -99,6 +99,10 @@ struct Run {
     /// [default: until they have ended]
     #[arg(long, value_name = "DURATION")]
     drain: Option<Span>,
+    /// A secret that tasks may name: the variable of its own environment, of that or another name;
+    /// may be repeated
+    #[arg(long = "secret", value_name = "NAME[=VARIABLE]")]
+    secrets: Vec<String>,
     /// A folder with a file for each secret that tasks may name
     #[arg(long, value_name = "DIR")]
     secrets_dir: Option<PathBuf>,
@@ -151,7 +155,8 @@ impl Run {
         let groups = plan.session.groups.join(", ");
         let mut stops = Stops::listen()?;
         let token = context.token()?;
-        let worker = begin(plan, &context.settings.server, token.as_deref()).await?;
+        let Settings { server, tls_ca, .. } = &context.settings;
+        let worker = begin(plan, server, token.as_deref(), tls_ca.as_deref()).await?;
         let handle = worker.handle();
         tokio::spawn(async move {
             if handle.joined().await {
@@ -183,6 +188,7 @@ impl Run {
         settings.cpu_limit = self.cpu_limit.or(settings.cpu_limit);
         settings.open_files = self.open_files.or(settings.open_files);
         settings.drain = self.drain.or(settings.drain);
+        settings.secrets.extend(self.secrets);
         settings.secrets_dir = self.secrets_dir.or(settings.secrets_dir);
         settings.log = self.log.unwrap_or(settings.log);
         settings.log_format = self.log_format.unwrap_or(settings.log_format);
@@ -198,6 +204,12 @@ async fn pod_slots(context: &Context, pod: Option<&str>) -> Option<u32> {
         .into_iter()
         .find(|known| Some(known.name.as_str()) == pod);
     pod.map(|pod| pod.slots)
+}
+
+/// A secret's name, and the variable that has it: of the same name unless another is named.
+fn named(text: &str) -> (String, String) {
+    let (name, variable) = text.split_once('=').unwrap_or((text, text));
+    (name.to_owned(), variable.to_owned())
 }
 
 /// The worker that the settings describe; `argv` is the one command it runs, when there is one,
@@ -218,8 +230,9 @@ pub(super) fn plan(settings: WorkerSettings, argv: Vec<String>) -> Result<Worker
     session.concurrency = settings.concurrency.or(settings.pod_slots).unwrap_or(1);
     session.remember = settings.remember;
     session.affinity = settings.affinity;
+    session.secrets = Secrets::from_variables(settings.secrets.iter().map(|text| named(text)));
     if let Some(folder) = settings.secrets_dir {
-        session.secrets = Secrets::from_folder(folder);
+        session.secrets = session.secrets.or(Secrets::from_folder(folder));
     }
     let mut process = ProcessConfig::new(name, pod, commands);
     process.env_pass = settings.env_pass;

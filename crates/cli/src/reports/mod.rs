@@ -7,6 +7,7 @@ mod pods;
 mod stats;
 mod submitted;
 mod tasks;
+mod tokens;
 mod workers;
 
 pub(crate) use journal::{Cut, Inspected};

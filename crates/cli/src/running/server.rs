@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use capataz_server::{Running, ServeOptions, StartError};
+use capataz_server::{Running, ServeOptions, StartError, TlsFiles};
 
 use crate::failure::Told;
 use crate::settings::ServeSettings;
@@ -14,6 +14,8 @@ pub(crate) enum ServerError {
     Address { got: String, cause: std::io::Error },
     #[error("{got:?} is no address of this machine")]
     NoAddress { got: String },
+    #[error("TLS needs a certificate and its key, and only one of them is named")]
+    HalfTls,
     #[error("the server cannot start: {0}")]
     Start(#[from] StartError),
     #[error("the server cannot go on: {reason}")]
@@ -26,8 +28,13 @@ impl Told for ServerError {
             ServerError::Address { .. } | ServerError::NoAddress { .. } => {
                 "write --listen 127.0.0.1:7117"
             }
+            ServerError::HalfTls => "name both: --tls-cert FILE --tls-key FILE",
+            ServerError::Start(StartError::Tls(_)) => {
+                "both are files in PEM; the key is that of the first certificate"
+            }
             ServerError::Start(StartError::UnsafeBind(_)) => {
-                "listen on 127.0.0.1, or accept the risk with --allow-plaintext"
+                "name --tls-cert and --tls-key, or listen on 127.0.0.1, or accept the risk with \
+                 --allow-plaintext"
             }
             ServerError::Start(StartError::Bind { .. }) => {
                 "another server may run there already; --listen 127.0.0.1:0 takes a free port"
@@ -50,6 +57,14 @@ pub(crate) fn options(settings: &ServeSettings) -> Result<ServeOptions, ServerEr
     let mut options = ServeOptions::new(&settings.data_dir);
     options.listen = resolve(&settings.listen)?;
     options.hosts.clone_from(&settings.allowed_hosts);
+    options.tls = match (&settings.tls_cert, &settings.tls_key) {
+        (Some(cert), Some(key)) => Some(TlsFiles {
+            cert: cert.clone(),
+            key: key.clone(),
+        }),
+        (None, None) => None,
+        _ => return Err(ServerError::HalfTls),
+    };
     options.insecure_bind = settings.allow_plaintext;
     options.drain = settings.drain.into();
     let namespace = &mut options.namespace;

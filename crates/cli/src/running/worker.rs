@@ -1,6 +1,6 @@
 //! A worker in this process, whose attempts are child processes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,9 +48,13 @@ impl Told for WorkerError {
             }
             WorkerError::Claim(ClaimError::Taken { .. }) => "give it another --name",
             WorkerError::Claim(_) => "state_dir in [worker] names another folder",
+            WorkerError::Address(ServerAddressError::Trust { .. }) => {
+                "name the certificates to trust with --tls-ca or CAPATAZ_TLS_CA"
+            }
             WorkerError::Address(_) => "write --server http://127.0.0.1:7117",
             WorkerError::Session(SessionError::Unauthorized { .. }) => {
-                "CAPATAZ_TOKEN is the token; the admin's is in DATA_DIR/admin-token"
+                "CAPATAZ_TOKEN is the token: a worker's, made with `capataz token create --role worker \
+                 --group NAME`; the first admin's is in DATA_DIR/admin-token"
             }
             WorkerError::Session(SessionError::Replaced { .. }) => {
                 "two workers need two names: --name"
@@ -85,8 +89,9 @@ pub(crate) async fn begin(
     plan: WorkerPlan,
     url: &str,
     token: Option<&str>,
+    tls_ca: Option<&Path>,
 ) -> Result<Running, WorkerError> {
-    let connect = GrpcConnect::new([url], token)?;
+    let connect = GrpcConnect::trusting(tls_ca, [url], token)?;
     let state_dir = plan.state_dir.unwrap_or_else(default_state_dir);
     let name = plan.session.name.clone();
     let runtime = Handle::current();

@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) server: String,
     /// The token, when one is given.
     pub(crate) token: Option<String>,
+    /// Certificates that may vouch for the server.
+    pub(crate) tls_ca: Option<PathBuf>,
     /// How commands print.
     pub(crate) cli: CliSettings,
     /// The server's.
@@ -44,6 +46,10 @@ pub(crate) struct ServeSettings {
     pub(crate) data_dir: PathBuf,
     /// Address and port.
     pub(crate) listen: String,
+    /// The certificate.
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its key.
+    pub(crate) tls_key: Option<PathBuf>,
     /// Whether an address beyond this machine may be served without TLS.
     pub(crate) allow_plaintext: bool,
     /// Further names in `Host`.
@@ -99,6 +105,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) open_files: Option<u64>,
     /// How long attempts may run on when it is to stop.
     pub(crate) drain: Option<Span>,
+    /// Secrets that are variables: `NAME` or `NAME=VARIABLE`.
+    pub(crate) secrets: Vec<String>,
     /// Where secrets are.
     pub(crate) secrets_dir: Option<PathBuf>,
     /// Where workers note what they run.

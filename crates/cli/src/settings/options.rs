@@ -30,12 +30,15 @@ const fn option(section: &'static str, key: &'static str, kind: Kind) -> Named {
 }
 
 /// Every option, in the order of `default.toml`.
-pub(crate) const OPTIONS: [Named; 34] = [
+pub(crate) const OPTIONS: [Named; 38] = [
     option("", "server", Kind::Text),
     option("", "token", Kind::Text),
+    option("", "tls_ca", Kind::Text),
     option("cli", "output", Kind::Text),
     option("serve", "data_dir", Kind::Text),
     option("serve", "listen", Kind::Text),
+    option("serve", "tls_cert", Kind::Text),
+    option("serve", "tls_key", Kind::Text),
     option("serve", "allow_plaintext", Kind::Switch),
     option("serve", "allowed_hosts", Kind::List),
     option("serve", "lease_ttl", Kind::Duration),
@@ -61,6 +64,7 @@ pub(crate) const OPTIONS: [Named; 34] = [
     option("worker", "cpu_limit", Kind::Duration),
     option("worker", "open_files", Kind::Number),
     option("worker", "drain", Kind::Duration),
+    option("worker", "secrets", Kind::List),
     option("worker", "secrets_dir", Kind::Text),
     option("worker", "state_dir", Kind::Text),
     option("worker", "log", Kind::Text),

@@ -10,4 +10,5 @@ mod crashing;
 mod logging;
 mod operating;
 mod pods;
+mod security;
 mod submitting;

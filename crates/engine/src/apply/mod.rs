@@ -95,6 +95,14 @@ fn fold(state: &mut State, at: Timestamp, change: &Change) {
         Change::PollClosed { worker } => state.close_poll(*worker),
         Change::Announced { worker, keys } => state.announced(*worker, keys),
         Change::DrainSet { worker, on } => state.set_drain(*worker, *on),
+        Change::TokenCreated { id, token } => {
+            state.tokens.insert(*id, token.clone());
+            state.touch(EntryKey::Token(*id));
+        }
+        Change::TokenRevoked { id } => {
+            state.tokens.remove(id);
+            state.touch(EntryKey::Token(*id));
+        }
         Change::Answered { request } => state.remember(at, *request, Ids::List(Vec::new())),
     }
 }

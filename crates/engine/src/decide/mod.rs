@@ -7,6 +7,7 @@ mod settings;
 mod submit;
 mod tasks;
 mod tick;
+mod tokens;
 mod workers;
 
 use crate::command::{Answer, Command, Decision, Request};
@@ -68,6 +69,8 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decisio
         Command::SetPod { pod, settings } => settings::set_pod(state, now, pod, settings),
         Command::ReleasePod { pod } => settings::release_pod(state, now, pod),
         Command::Drain { worker, on } => workers::drain(state, now, worker, on),
+        Command::CreateToken(token) => tokens::create(state, now, token),
+        Command::RevokeToken { id } => tokens::revoke(state, now, id),
         Command::Once { request, command } => once(state, now, request, *command),
         Command::Tick => Ok(done(now, tick::tick(state, now))),
         Command::Dispatch => Ok(done(now, dispatch::next_lease(state))),

@@ -5,6 +5,7 @@
 
 use super::EntryKey;
 use crate::id::{Attempt, GroupId, Key, PodId, TaskId, WorkerId};
+use crate::token::TokenId;
 
 /// Names of changed entries.
 #[derive(Default)]
@@ -17,6 +18,7 @@ pub(crate) struct Dirty {
     leases: Vec<(Key, Attempt)>,
     dedup: Vec<(GroupId, u128)>,
     requests: Vec<u128>,
+    tokens: Vec<TokenId>,
     /// Tasks and leases that the store has and that were removed; they may be back.
     removed: Vec<EntryKey>,
 }
@@ -33,6 +35,7 @@ impl Dirty {
             EntryKey::Lease(key, attempt) => push(&mut self.leases, (key, attempt)),
             EntryKey::Dedup(group, key) => push(&mut self.dedup, (group, key)),
             EntryKey::Request(id) => push(&mut self.requests, id),
+            EntryKey::Token(id) => push(&mut self.tokens, id),
         }
     }
 
@@ -51,6 +54,7 @@ impl Dirty {
             + self.leases.len()
             + self.dedup.len()
             + self.requests.len()
+            + self.tokens.len()
             + self.removed.len()
     }
 
@@ -67,6 +71,7 @@ impl Dirty {
             .chain(leases.map(|(key, attempt)| EntryKey::Lease(key, attempt)))
             .chain(dedup.map(|(group, key)| EntryKey::Dedup(group, key)))
             .chain(sorted(&mut self.requests).map(EntryKey::Request))
+            .chain(sorted(&mut self.tokens).map(EntryKey::Token))
     }
 
     /// Removed entries, each once.

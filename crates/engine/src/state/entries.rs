@@ -13,6 +13,7 @@ use crate::command::{Hello, OnLost};
 use crate::id::{Attempt, GroupId, Key, PodId, TaskId, WorkerId};
 use crate::policy::Policy;
 use crate::time::Timestamp;
+use crate::token::TokenId;
 
 /// Room for most entries of tasks and leases, so that writing one allocates once.
 const ENTRY_BYTES: usize = 64;
@@ -36,6 +37,8 @@ pub enum EntryKey {
     Dedup(GroupId, u128),
     /// An answered call.
     Request(u128),
+    /// A token.
+    Token(TokenId),
 }
 
 /// Entries that do not make a state.
@@ -157,6 +160,7 @@ impl State {
             }),
             EntryKey::Dedup(group, key) => encode(self.dedup.entry(group, key)?),
             EntryKey::Request(id) => encode(self.requests.entry(id)?),
+            EntryKey::Token(id) => encode(self.tokens.get(&id)?),
         }
     }
 
@@ -178,6 +182,7 @@ impl State {
                     .map(|(group, key)| EntryKey::Dedup(group, key)),
             )
             .chain(self.requests.ids().map(EntryKey::Request))
+            .chain(self.tokens.keys().copied().map(EntryKey::Token))
     }
 
     /// A number that two states share only if all their entries are equal (FNV-1a).
@@ -213,6 +218,9 @@ impl State {
                 let entry: RequestEntry = decode(key, value)?;
                 self.requests.insert(id, entry);
             }
+            EntryKey::Token(id) => {
+                self.tokens.insert(id, decode(key, value)?);
+            }
         }
         Ok(())
     }
@@ -245,7 +253,8 @@ impl State {
             | EntryKey::Pod(_)
             | EntryKey::Worker(_)
             | EntryKey::Dedup(..)
-            | EntryKey::Request(_) => {}
+            | EntryKey::Request(_)
+            | EntryKey::Token(_) => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the engine knows: durable entries, and indexes derived from them.
 //!
-//! Entries (tasks, leases, groups, pods, workers, dedup keys, request ids, one record of counters)
-//! are what the store keeps; `entries.rs` writes and reads them. Everything in `ready.rs`,
+//! Entries (tasks, leases, groups, pods, workers, dedup keys, request ids, tokens, one record of
+//! counters) are what the store keeps; `entries.rs` writes and reads them. Everything in `ready.rs`,
 //! `queue.rs` and `timers.rs` is rebuilt from them.
 
 mod dedup;
@@ -43,6 +43,7 @@ pub(crate) use worker::{PollState, Worker};
 use crate::id::{Attempt, GroupId, Key, PodId, TaskId, WorkerId};
 use crate::limits;
 use crate::time::Timestamp;
+use crate::token::{Token, TokenId};
 
 /// Bounds that an operator may configure. They are recorded with every leadership, so that a
 /// replay evicts exactly what the leader evicted.
@@ -109,6 +110,7 @@ pub struct State {
     pub(crate) policies: PolicyTable,
     pub(crate) dedup: DedupTable,
     pub(crate) requests: RequestTable,
+    pub(crate) tokens: BTreeMap<TokenId, Token>,
     pub(crate) timers: Timers,
     pub(crate) ready: ReadyIndex,
     /// Entries that changed since they were last handed to the store.

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use capataz_engine::{
-    Attempt, Backoff, Command, Hello, Key, LimitsInForce, NewTask, OnLost, Outcome, PodSettings,
-    Policy, Reason, Report, Request, Revival, Span, Submission, TaskId, Timestamp, Usage, WorkerId,
+    Attempt, Backoff, Command, Hello, Key, LimitsInForce, NewTask, NewToken, OnLost, Outcome,
+    PodSettings, Policy, Reason, Report, Request, Revival, Role, Span, Submission, TaskId,
+    Timestamp, TokenId, Usage, WorkerId,
 };
 
 use crate::chance::Chance;
@@ -210,7 +211,24 @@ impl Orders {
         let group = self.name("g", 4);
         let pod = self.name("p", 4);
         let chance = &mut self.chance;
-        match chance.below(3) {
+        match chance.below(5) {
+            3 => Command::CreateToken(NewToken {
+                id: TokenId(chance.below(6)),
+                hash: [0; 32],
+                name: String::new(),
+                role: match chance.below(4) {
+                    0 => Role::Admin,
+                    1 => Role::Viewer,
+                    // Refused when there is none.
+                    groups => Role::Worker {
+                        groups: vec![group; groups as usize - 2],
+                    },
+                },
+                expires_in: chance.maybe(50, |chance| Span::secs(chance.below(100_000))),
+            }),
+            4 => Command::RevokeToken {
+                id: TokenId(chance.below(6)),
+            },
             0 => Command::SetGroup {
                 group,
                 max_running: chance.maybe(60, |chance| chance.maybe(50, |c| c.below(4) as u32)),

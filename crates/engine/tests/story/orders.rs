@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use capataz_engine::{
-    Backoff, Command, Hello, NewTask, OnLost, Outcome, PodSettings, Policy, Reason, Report,
-    Request, Span, Submission, Usage, WorkerId, limits,
+    Backoff, Command, Hello, NewTask, NewToken, OnLost, Outcome, PodSettings, Policy, Reason,
+    Report, Request, Role, Span, Submission, TokenId, Usage, WorkerId, limits,
 };
 
 use super::line::{Line, key};
@@ -167,9 +167,33 @@ pub(crate) fn simple(line: &Line, worker: impl Fn(&str) -> WorkerId) -> Command 
             key: line.key(),
             note: String::new(),
         },
+        ["create", "token", number] => Command::CreateToken(new_token(number, line)),
+        ["revoke", "token", number] => Command::RevokeToken {
+            id: TokenId(number.parse().expect("a number")),
+        },
         ["renew", "term"] => Command::RenewTerm,
         ["tick"] => Command::Tick,
         _ => attempt(line),
+    }
+}
+
+fn new_token(number: &str, line: &Line) -> NewToken {
+    let role = match line.text("role") {
+        None | Some("viewer") => Role::Viewer,
+        Some("submitter") => Role::Submitter,
+        Some("operator") => Role::Operator,
+        Some("admin") => Role::Admin,
+        Some("worker") => Role::Worker {
+            groups: line.list("groups"),
+        },
+        Some(role) => panic!("no such role: {role}"),
+    };
+    NewToken {
+        id: TokenId(number.parse().expect("a number")),
+        hash: [7; 32],
+        name: line.text("name").unwrap_or("ci").to_owned(),
+        role,
+        expires_in: line.span("expires_in"),
     }
 }
 

@@ -160,6 +160,17 @@ impl Names {
                 let how = if *on { "drains" } else { "drains no more" };
                 format!("{} {how}", self.worker(*worker))
             }
+            Change::TokenCreated { id, token } => {
+                let groups = token.role.groups().map(|groups| groups.join(", "));
+                let of = groups.map(|groups| format!(" of {groups}"));
+                let role = token.role.name();
+                format!(
+                    "token {id} of {} is a {role}{}",
+                    token.name,
+                    of.unwrap_or_default()
+                )
+            }
+            Change::TokenRevoked { id } => format!("token {id} is revoked"),
             Change::Answered { .. } => "the call is remembered".to_owned(),
             other => panic!("no words for {other:?}"),
         }
@@ -217,6 +228,7 @@ pub(crate) fn answer(answer: &Answer) -> Option<String> {
         Answer::Joined { worker, stop } => {
             Some(format!("session {}, stop {}", worker.0, tokens(stop)))
         }
+        Answer::TokenCreated(id) => Some(format!("token {id}")),
         Answer::Leases(leases) if leases.is_empty() => Some("nothing yet".to_owned()),
         Answer::Leases(leases) => Some(format!("again {}", tokens(leases))),
     }

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{stopped, wire_problem};
+use crate::access::{Caller, OwnTasks, check_worker};
 use crate::convert;
 use crate::namespace::Namespace;
 use crate::owner::{Input, LeasedTask, Session, SessionMessage, Token};
@@ -44,6 +45,7 @@ impl proto::workers_server::Workers for WorkersService {
         &self,
         request: Request<Streaming<proto::WorkerFrame>>,
     ) -> Result<Response<Frames>, Status> {
+        let caller = Caller::of(request.extensions())?;
         let mut inbound = request.into_inner();
         let hello = match tokio::time::timeout(HELLO_PATIENCE, inbound.next()).await {
             Ok(Some(Ok(proto::WorkerFrame {
@@ -51,6 +53,7 @@ impl proto::workers_server::Workers for WorkersService {
             }))) => parse_hello(hello)?,
             _ => return Err(Status::invalid_argument("the first frame must be hello")),
         };
+        check_worker(&self.namespace, &caller, &hello.name, &hello.groups).await?;
         let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
         let (sender, messages) = mpsc::unbounded_channel();
         let send = Box::new(move |message| {
@@ -63,6 +66,8 @@ impl proto::workers_server::Workers for WorkersService {
         let reader = Reader {
             namespace: self.namespace.clone(),
             number,
+            caller,
+            own: OwnTasks::default(),
         };
         tokio::spawn(reader.run(inbound, worker));
         let writer = Writer {
@@ -119,11 +124,13 @@ fn parse_hello(hello: proto::Hello) -> Result<Hello, Status> {
 struct Reader {
     namespace: Namespace,
     number: u64,
+    caller: Caller,
+    own: OwnTasks,
 }
 
 impl Reader {
     async fn run(
-        self,
+        mut self,
         mut inbound: Streaming<proto::WorkerFrame>,
         worker: tokio::sync::oneshot::Receiver<WorkerId>,
     ) {
@@ -145,7 +152,7 @@ impl Reader {
         });
     }
 
-    async fn take(&self, worker: WorkerId, frame: worker_frame::Frame) {
+    async fn take(&mut self, worker: WorkerId, frame: worker_frame::Frame) {
         match frame {
             worker_frame::Frame::Heartbeat(heartbeat) => self.namespace.send(Input::Heartbeat {
                 worker,
@@ -174,20 +181,21 @@ impl Reader {
         }
     }
 
-    async fn keep_logs(&self, logs: proto::LogChunks) {
+    async fn keep_logs(&mut self, logs: proto::LogChunks) {
         let store = self.namespace.logs().clone();
-        let kept = tokio::task::spawn_blocking(move || {
-            let chunks: Vec<_> = logs
-                .chunks
-                .into_iter()
-                .filter_map(|chunk| {
-                    let (key, attempt) = convert::token(chunk.token.as_ref()?);
-                    let stream = chunk.stream();
-                    Some((key, attempt, stream, chunk.offset, chunk.data))
-                })
-                .collect();
-            store.append(&chunks)
-        });
+        let mut chunks = Vec::with_capacity(logs.chunks.len());
+        for chunk in logs.chunks {
+            let Some((key, attempt)) = chunk.token.as_ref().map(convert::token) else {
+                continue;
+            };
+            if !self.own.has(&self.namespace, &self.caller, key).await {
+                tracing::warn!(task = %key, "logs of a task of another group");
+                continue;
+            }
+            let stream = chunk.stream();
+            chunks.push((key, attempt, stream, chunk.offset, chunk.data));
+        }
+        let kept = tokio::task::spawn_blocking(move || store.append(&chunks));
         match kept.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "logs could not be kept"),

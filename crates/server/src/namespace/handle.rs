@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::gauges::Gauges;
 use super::owner_thread::Message;
+use super::tokens::Tokens;
 use crate::feed::Feed;
 use crate::owner::{CallError, Called, Input, LeasedTask, PollCall, Token};
 use crate::store::Reader;
@@ -37,6 +38,7 @@ pub(super) struct Inner {
     pub(super) projected: watch::Receiver<Position>,
     pub(super) reader: Reader,
     pub(super) feed: Feed,
+    pub(super) tokens: Tokens,
     pub(super) gauges: Arc<Gauges>,
     pub(super) logs: crate::store::LogStore,
 }
@@ -70,6 +72,11 @@ impl Namespace {
     /// What happens, as it becomes durable.
     pub fn feed(&self) -> &Feed {
         &self.inner.feed
+    }
+
+    /// Who may ask, as it becomes durable.
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.inner.tokens
     }
 
     /// Carries out a command and waits until what it says is durable.

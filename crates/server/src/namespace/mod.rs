@@ -14,8 +14,12 @@ mod journal_thread;
 mod open;
 mod owner_thread;
 mod store_thread;
+mod tokens;
 
 pub use gauges::Gauges;
 pub(crate) use handle::Admission;
 pub use handle::Namespace;
 pub use open::{NamespaceOptions, OpenError, RunningNamespace};
+#[cfg(test)]
+pub(crate) use tokens::TokenKeeper;
+pub(crate) use tokens::Tokens;

@@ -20,6 +20,7 @@ use super::handle::{ADMITTED_BYTES, Inner, Namespace};
 use super::journal_thread::JournalThread;
 use super::owner_thread::OwnerThread;
 use super::store_thread::StoreThread;
+use super::tokens::TokenKeeper;
 use crate::clock::HostClock;
 use crate::feed::Feed;
 use crate::owner::{Owner, OwnerOptions, ToAppend};
@@ -313,7 +314,8 @@ impl Recovered {
         };
         let feed = Feed::new(self.journal.reader(), self.position);
         let (batches, batch_receiver) = channel();
-        let sink = sink(feed.clone(), batches);
+        let (keeper, tokens) = TokenKeeper::new(&self.state);
+        let sink = sink(feed.clone(), keeper, batches);
         let mut owner = Owner::new(
             self.state,
             self.position,
@@ -375,6 +377,7 @@ impl Recovered {
             projected: projected_receiver,
             reader: self.store.reader(),
             feed,
+            tokens,
             gauges,
             logs,
         };
@@ -409,9 +412,11 @@ impl OpenError {
     }
 }
 
-/// Gives durable batches to the feed and to the store.
-fn sink(feed: Feed, batches: Sender<Batch>) -> impl FnMut(Batch) + Send {
+/// Gives durable batches to the feed and to the store, and what they say of tokens to whoever
+/// checks those: before anybody is told that it is done.
+fn sink(feed: Feed, tokens: TokenKeeper, batches: Sender<Batch>) -> impl FnMut(Batch) + Send {
     move |batch: Batch| {
+        tokens.follow(&batch.events);
         if !batch.events.is_empty() {
             feed.push(batch.end, Arc::clone(&batch.events), batch.bytes);
         }

@@ -114,7 +114,8 @@ impl Owner {
     fn reports(&mut self, worker: WorkerId, started: Vec<(Token, Span)>, ended: Vec<Report>) {
         let mut stale = Vec::new();
         for ((key, attempt), ago) in started {
-            if self.run(Command::Start { key, attempt, ago }).is_err() {
+            let foreign = self.is_of_another(worker, (key, attempt));
+            if foreign || self.run(Command::Start { key, attempt, ago }).is_err() {
                 stale.push((key, attempt));
             }
         }
@@ -125,6 +126,10 @@ impl Owner {
         let mut acknowledged = Vec::with_capacity(ended.len());
         for report in ended {
             acknowledged.push((report.key, report.attempt));
+            if self.is_of_another(worker, (report.key, report.attempt)) {
+                tracing::warn!(task = %report.key, "a report on another worker's attempt");
+                continue;
+            }
             // A stale report changes nothing, and its sender is told to forget it all the same.
             if let Err(rejection) = self.run(Command::Report(report)) {
                 tracing::debug!(%rejection, "a report was refused");
@@ -134,6 +139,13 @@ impl Owner {
             let message = SessionMessage::Acknowledged(acknowledged);
             self.releases.push(Release::Tell(worker, message));
         }
+    }
+
+    /// Whether another worker holds the lease: who runs attempts of one group must not end those
+    /// of others by guessing their numbers.
+    fn is_of_another(&self, worker: WorkerId, (key, attempt): Token) -> bool {
+        let holder = self.state.lease_holder(key, attempt);
+        holder.is_some_and(|holder| holder != worker)
     }
 
     /// Renews a worker's leases. Out of its term the leader first proves that it still leads: the

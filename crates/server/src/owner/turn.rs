@@ -496,6 +496,10 @@ fn size_of_event(event: &Event) -> usize {
             .sum(),
         Change::AttemptEnded { output, .. } => output.len() + 48,
         Change::Joined { groups, .. } => groups.len() * 16 + 256,
+        Change::TokenCreated { token, .. } => {
+            let groups = token.role.groups().unwrap_or_default();
+            groups.iter().map(String::len).sum::<usize>() + 512
+        }
         _ => 48,
     }
 }

@@ -18,6 +18,7 @@ use super::context::Context;
 use super::refusal::{Answer, not_found};
 use super::request::{Json as Body, NoQuery, Path};
 use super::task_item;
+use crate::access::{Caller, check_task};
 use crate::convert;
 use crate::feed::FeedRead;
 use crate::owner::{CallError, Token};
@@ -26,11 +27,18 @@ use crate::store::Verdict;
 /// What a worker does that holds no lease any more.
 const STOP: &str = "stop the work: the task was cancelled, timed out, or given to another worker";
 
-fn token((task, attempt): (String, String)) -> Result<Token, Problem> {
+/// The attempt that a path names, when the caller may speak of it.
+async fn own_token(
+    context: &Context,
+    caller: &Caller,
+    (task, attempt): (String, String),
+) -> Result<Token, Problem> {
     let number = attempt
         .parse()
         .map_err(|_| not_found("attempt", &attempt))?;
-    Ok((task_item::key(&task)?, number))
+    let key = task_item::key(&task)?;
+    check_task(&context.namespace, caller, key).await?;
+    Ok((key, number))
 }
 
 fn stale((key, attempt): Token) -> Problem {
@@ -51,11 +59,12 @@ fn stale((key, attempt): Token) -> Problem {
     ))]
 pub(super) async fn start(
     State(context): State<Context>,
+    caller: Caller,
     Path(path): Path<(String, String)>,
     _: NoQuery,
     Body(request): Body<StartRequest>,
 ) -> Answer<Json<Changed>> {
-    let (key, attempt) = token(path)?;
+    let (key, attempt) = own_token(&context, &caller, path).await?;
     let start = Command::Start {
         key,
         attempt,
@@ -85,11 +94,12 @@ pub(super) async fn start(
     ))]
 pub(super) async fn heartbeat(
     State(context): State<Context>,
+    caller: Caller,
     Path(path): Path<(String, String)>,
     _: NoQuery,
     Body(NoBody {}): Body<NoBody>,
 ) -> Answer<Json<Heartbeat>> {
-    let token = token(path)?;
+    let token = own_token(&context, &caller, path).await?;
     match context.namespace.touch(token).await {
         Ok(()) => Ok(Json(Heartbeat {
             lease_ttl: context.lease_ttl.into(),
@@ -116,11 +126,12 @@ pub(super) async fn heartbeat(
     ))]
 pub(super) async fn complete(
     State(context): State<Context>,
+    caller: Caller,
     Path(path): Path<(String, String)>,
     _: NoQuery,
     Body(request): Body<CompleteRequest>,
 ) -> Answer<Json<Changed>> {
-    let token = token(path)?;
+    let token = own_token(&context, &caller, path).await?;
     let length = request.output.as_ref().map_or(0, |output| output.0.len());
     let mut result = AttemptResult {
         output: request.output.map(|output| output.0),
@@ -165,11 +176,12 @@ pub(super) async fn complete(
     ))]
 pub(super) async fn fail(
     State(context): State<Context>,
+    caller: Caller,
     Path(path): Path<(String, String)>,
     _: NoQuery,
     Body(request): Body<FailRequest>,
 ) -> Answer<Json<Changed>> {
-    let token = token(path)?;
+    let token = own_token(&context, &caller, path).await?;
     let mut result = AttemptResult {
         output: request.output.map(|output| output.0),
         message: request.message.unwrap_or_default(),
@@ -212,6 +224,7 @@ pub(super) async fn fail(
     ))]
 pub(super) async fn again(
     State(context): State<Context>,
+    caller: Caller,
     Path(path): Path<(String, String)>,
     _: NoQuery,
     Body(request): Body<AgainRequest>,
@@ -219,12 +232,8 @@ pub(super) async fn again(
     let outcome = Outcome::Again {
         after: Span(request.again_in.0),
     };
-    let report = report(
-        token(path)?,
-        outcome,
-        &AttemptResult::default(),
-        request.usage,
-    );
+    let token = own_token(&context, &caller, path).await?;
+    let report = report(token, outcome, &AttemptResult::default(), request.usage);
     record(&context, report, Verdict::Again).await
 }
 

@@ -19,7 +19,7 @@ use crate::namespace::{Gauges, Namespace};
 use crate::store::{ReadError, Reader};
 
 /// How long a read waits for the store to reach the position that it asks for.
-const STORE_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const STORE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a list waits that names no position.
 const BRIEFLY: Duration = Duration::from_millis(500);
 

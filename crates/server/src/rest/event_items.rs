@@ -221,6 +221,21 @@ fn show_others(change: &Change, names: &Names) -> Option<(Event, Option<Key>)> {
                 ..of_pod(EventType::WorkerJoined, *pod)
             }
         }
+        Change::TokenCreated { id, token } => {
+            let note = [
+                id.to_string(),
+                token.role.name().to_owned(),
+                token.name.clone(),
+            ];
+            Event {
+                note: Some(note.join(" ").trim_end().to_owned()),
+                ..bare(EventType::TokenCreated)
+            }
+        }
+        Change::TokenRevoked { id } => Event {
+            note: Some(id.to_string()),
+            ..bare(EventType::TokenRevoked)
+        },
         Change::Detached { worker } => of_worker(EventType::WorkerDetached, *worker),
         Change::Left { worker, lost } => {
             let reason = lost.then(|| "lost".to_owned());

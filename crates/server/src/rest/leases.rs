@@ -13,6 +13,7 @@ use prost::Message;
 use super::context::Context;
 use super::refusal::Answer;
 use super::request::{self, NoQuery, Peer};
+use crate::access::{Caller, check_worker};
 use crate::convert;
 use crate::grpc::with_bodies;
 
@@ -39,10 +40,18 @@ const LEASES: u32 = 100;
     ))]
 pub(super) async fn lease(
     State(context): State<Context>,
+    caller: Caller,
     _: NoQuery,
     peer: Peer,
     request::Json(request): request::Json<LeaseRequest>,
 ) -> Answer<Json<Leases>> {
+    check_worker(
+        &context.namespace,
+        &caller,
+        &request.worker,
+        &request.groups,
+    )
+    .await?;
     let random = || uuid::Uuid::new_v4().to_string();
     let poll_id = request.poll_id.clone().unwrap_or_else(random);
     let poll = convert::hash(poll_id.as_bytes());
@@ -54,6 +63,7 @@ pub(super) async fn lease(
         leased = leased => leased?,
         // The leases that come now are not lost: the next call with this poll id gets them.
         () = context.stopped() => return Err(Context::stopping().into()),
+        () = caller.ended() => return Err(Caller::over().into()),
     };
     let mut leases = Vec::with_capacity(leased.len());
     for ((key, attempt), body) in with_bodies(&context.namespace, leased).await {

@@ -19,6 +19,7 @@ use super::context::Context;
 use super::refusal::{Answer, not_found};
 use super::request::{Path, Query};
 use super::task_item;
+use crate::access::{Caller, check_task};
 
 /// How often a followed log is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -34,10 +35,12 @@ const CHUNK: usize = 64 << 10;
         content((Logs = "application/json"), (LogChunk = "text/event-stream")))))]
 pub(super) async fn logs(
     State(context): State<Context>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(query): Query<LogsQuery>,
 ) -> Answer<Response> {
     let key = task_item::key(&id)?;
+    check_task(&context.namespace, &caller, key).await?;
     context.catch_up().await?;
     let Some(record) = context.read(move |store| store.task(key)).await? else {
         return Err(not_found("task", &id).into());

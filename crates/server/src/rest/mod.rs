@@ -2,7 +2,7 @@
 //!
 //! Nothing here decides or keeps anything. What a request asks for becomes a command or a query to
 //! the owner, or a read of the store; what it is told is durable by then. Who may ask is decided
-//! before a request gets here (`serve/access.rs`).
+//! before a request gets here (`access`).
 //!
 //! Bodies and query parameters are read strictly: what is not known is refused, by name.
 
@@ -29,8 +29,11 @@ mod stats;
 mod task_actions;
 mod task_item;
 mod tasks;
+mod tokens;
 mod wait;
 mod workers;
 
 pub(crate) use refusal::ProblemResponse;
-pub(crate) use router::router;
+pub(crate) use router::{router, unknown_route, wrong_method};
+
+pub(crate) use context::STORE_PATIENCE;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::Router;
-use axum::http::header;
+use axum::http::{Method, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::context::Context;
 use super::refusal::ProblemResponse;
 use super::request::NoQuery;
+use crate::access::{Right, right};
 
 /// Where the document is.
 pub(super) const DOCUMENT: &str = "/api/openapi.json";
@@ -40,6 +41,7 @@ const PAGE: &str = "/api/docs";
         (name = "groups", description = "Consumer groups."),
         (name = "workers", description = "Workers and their sessions."),
         (name = "pods", description = "Named slices of machines."),
+        (name = "tokens", description = "Who may ask for what."),
         (name = "server", description = "What happens, and how the server is."),
     ),
     security(("token" = [])),
@@ -54,7 +56,8 @@ impl Modify for Token {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
-                "The token in the file `admin-token` of the server's data folder.",
+                "A token that an admin made, or the one in the file `admin-token` of the server's \
+                    data folder.",
             ))
             .build();
         let components = document.components.get_or_insert_default();
@@ -67,7 +70,9 @@ pub(super) fn complete(document: &mut utoipa::openapi::OpenApi) {
     let optional = all_optional(document);
     for (path, item) in &mut document.paths.paths {
         let open = !path.starts_with("/api/v1") && path != "/metrics";
-        for (operation, changes) in operations(item) {
+        for (method, operation) in operations(item) {
+            let changes = method != Method::GET;
+            say_who_may(&method, path, operation);
             refuse(operation, 400, "A parameter or the body is not acceptable.");
             refuse(
                 operation,
@@ -88,8 +93,10 @@ pub(super) fn complete(document: &mut utoipa::openapi::OpenApi) {
                     "The server cannot do it now; a later try may succeed.",
                 );
             }
-            if changes {
-                refuse(operation, 403, "The request comes from a foreign page.");
+            if changes || !open {
+                let description = "The token's role or groups do not allow it, or the request comes \
+                    from a foreign page.";
+                refuse(operation, 403, description);
             }
             if operation.request_body.is_some() {
                 refuse(operation, 413, "The body is too large.");
@@ -132,12 +139,37 @@ fn excuse_body(operation: &mut Operation, optional: &BTreeSet<String>) {
     }
 }
 
-/// The operations of a path, and whether each changes something.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool)> {
-    let reads = item.get.iter_mut().map(|operation| (operation, false));
-    let posts = item.post.iter_mut().map(|operation| (operation, true));
-    let puts = item.put.iter_mut().map(|operation| (operation, true));
-    reads.chain(posts).chain(puts)
+/// The operations of a path with their methods.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+    let gets = item
+        .get
+        .iter_mut()
+        .map(|operation| (Method::GET, operation));
+    let posts = item
+        .post
+        .iter_mut()
+        .map(|operation| (Method::POST, operation));
+    let puts = item
+        .put
+        .iter_mut()
+        .map(|operation| (Method::PUT, operation));
+    let deletes = item
+        .delete
+        .iter_mut()
+        .map(|operation| (Method::DELETE, operation));
+    gets.chain(posts).chain(puts).chain(deletes)
+}
+
+/// Adds to an operation's description which roles may use it.
+fn say_who_may(method: &Method, path: &str, operation: &mut Operation) {
+    let Right::Roles(roles) = right(method, path) else {
+        return;
+    };
+    let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    let roles = format!("Roles: {}.", names.join(", "));
+    let said = operation.description.take();
+    let said = said.filter(|said| !said.is_empty());
+    operation.description = Some(said.map_or(roles.clone(), |said| format!("{said}\n\n{roles}")));
 }
 
 fn refuse(operation: &mut Operation, status: u16, description: &str) {

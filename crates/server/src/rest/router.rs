@@ -17,7 +17,7 @@ use super::pace::Pace;
 use super::refusal::ProblemResponse;
 use super::{
     attempts, events, explain, groups, health, leases, logs, metrics, openapi, pods, stats,
-    task_actions, tasks, wait, workers,
+    task_actions, tasks, tokens, wait, workers,
 };
 use crate::namespace::Namespace;
 
@@ -43,7 +43,7 @@ pub(crate) fn router(
         .route("/api", any(unknown))
         .route("/api/", any(unknown))
         .route("/api/{*path}", any(unknown))
-        .method_not_allowed_fallback(wrong_method)
+        .method_not_allowed_fallback(refuse_method)
         .with_state(context)
 }
 
@@ -73,6 +73,8 @@ fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(pods::pause))
         .routes(routes!(pods::resume))
         .routes(routes!(pods::release))
+        .routes(routes!(tokens::create, tokens::list))
+        .routes(routes!(tokens::revoke))
         .routes(routes!(stats::stats))
         .routes(routes!(events::events))
         .routes(routes!(explain::explain))
@@ -83,17 +85,23 @@ fn routes() -> OpenApiRouter<Context> {
 }
 
 async fn unknown(uri: Uri) -> ProblemResponse {
-    let detail = format!("there is no route {}", uri.path());
-    let problem = Problem::new(Code::NotFound, detail).got(uri.path());
-    problem
-        .hint("all routes are in /api/openapi.json, and at /api/docs for people")
-        .into()
+    unknown_route(&uri).into()
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> ProblemResponse {
+async fn refuse_method(method: Method, uri: Uri) -> ProblemResponse {
+    wrong_method(&method, &uri).into()
+}
+
+/// The refusal of a path that leads nowhere.
+pub(crate) fn unknown_route(uri: &Uri) -> Problem {
+    let detail = format!("there is no route {}", uri.path());
+    let problem = Problem::new(Code::NotFound, detail).got(uri.path());
+    problem.hint("all routes are in /api/openapi.json, and at /api/docs for people")
+}
+
+/// The refusal of a method that the route does not have.
+pub(crate) fn wrong_method(method: &Method, uri: &Uri) -> Problem {
     let detail = format!("{} cannot be asked for with {method}", uri.path());
-    let problem = Problem::new(Code::MethodNotAllowed, detail).got(&method);
-    problem
-        .hint("the header Allow names the methods that can")
-        .into()
+    let problem = Problem::new(Code::MethodNotAllowed, detail).got(method);
+    problem.hint("the header Allow names the methods that can")
 }

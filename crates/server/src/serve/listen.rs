@@ -10,11 +10,14 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower::util::MapRequest;
+
+use super::tls::Tls;
 
 /// Bytes in flight on one stream before the sender waits: a full batch of tasks.
 const STREAM_WINDOW: u32 = 4 << 20;
@@ -34,12 +37,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves until `stop` turns true, then lets what is under way end within `drain`.
 pub(super) async fn listen(
     listener: TcpListener,
+    tls: Option<Tls>,
     router: Router,
     mut stop: watch::Receiver<bool>,
     drain: Duration,
 ) {
     let connections = GracefulShutdown::new();
-    let builder = builder();
+    let server = Server {
+        builder: builder(),
+        router,
+    };
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -48,7 +55,8 @@ pub(super) async fn listen(
                         tracing::debug!(%error, "a connection ended as it began");
                         continue;
                     }
-                    spawn(stream, peer, &builder, router.clone(), &connections);
+                    let (tls, server) = (tls.clone(), server.clone());
+                    spawn(stream, peer, tls, server, connections.watcher(), stop.clone());
                 }
                 Err(error) => pause(&error).await,
             },
@@ -88,25 +96,53 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
+/// What every connection is served with.
+#[derive(Clone)]
+struct Server {
+    builder: Builder<TokioExecutor>,
+    router: Router,
+}
+
+/// Serves a connection beside the others: one that is slow to agree on keys holds nobody up, and not
+/// the end of the server either.
 fn spawn(
     stream: TcpStream,
     peer: SocketAddr,
-    builder: &Builder<TokioExecutor>,
-    router: Router,
-    connections: &GracefulShutdown,
+    tls: Option<Tls>,
+    server: Server,
+    connections: Watcher,
+    mut stop: watch::Receiver<bool>,
 ) {
-    let service = MapRequest::new(router, move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request
-    });
-    let service = TowerToHyperService::new(service);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    let watched = connections.watch(connection.into_owned());
     tokio::spawn(async move {
-        if let Err(error) = watched.await {
-            tracing::debug!(%error, "a connection ended with an error");
+        let Some(tls) = tls else {
+            return server.serve(stream, peer, connections).await;
+        };
+        let agreed = tokio::select! {
+            agreed = tls.accept(stream) => agreed,
+            () = stopped(&mut stop) => None,
+        };
+        if let Some(stream) = agreed {
+            server.serve(stream, peer, connections).await;
         }
     });
+}
+
+impl Server {
+    async fn serve<S>(self, stream: S, peer: SocketAddr, connections: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = MapRequest::new(self.router, move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request
+        });
+        let service = TowerToHyperService::new(service);
+        let stream = TokioIo::new(stream);
+        let connection = self.builder.serve_connection_with_upgrades(stream, service);
+        if let Err(error) = connections.watch(connection.into_owned()).await {
+            tracing::debug!(%error, "a connection ended with an error");
+        }
+    }
 }
 
 async fn pause(error: &io::Error) {

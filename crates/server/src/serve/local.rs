@@ -10,14 +10,15 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{self, Poll};
 
-use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::http::{Request, Response};
+use axum::{Extension, Router};
 use bytes::Bytes;
 use tokio::sync::watch;
 use tower::{BoxError, Service};
 
 use super::start::{StartError, close_namespace, open_namespace, router};
+use crate::access::Caller;
 use crate::namespace::{Namespace, NamespaceOptions, RunningNamespace};
 
 /// A master in this process.
@@ -54,7 +55,7 @@ impl Local {
         let namespace = open_namespace(data_dir, options).await?;
         let handle = namespace.handle();
         let (stop, stopped) = watch::channel(false);
-        let router = router(handle.clone(), lease_ttl, stopped);
+        let router = router(handle.clone(), lease_ttl, stopped).layer(Extension(Caller::owner()));
         let service = LocalService {
             router: Arc::new(RwLock::new(Some(router))),
         };

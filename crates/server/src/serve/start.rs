@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,10 +13,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
 
-use super::access::{self, Access};
 use super::listen::listen;
 use super::options::{ServeOptions, UnsafeBind};
+use super::tls::{Tls, TlsError};
 use super::token::{TokenError, admin_token};
+use crate::access::{self, Access};
 use crate::grpc::{MESSAGE_BYTES, TasksService, WorkersService};
 use crate::namespace::{Namespace, NamespaceOptions, OpenError, RunningNamespace};
 use crate::rest;
@@ -42,6 +44,9 @@ pub enum StartError {
     /// The token cannot be read or made.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// Certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The address cannot be bound.
     #[error("cannot listen on {listen}: {source}")]
     Bind {
@@ -61,6 +66,7 @@ pub enum StartError {
 /// A server at work.
 pub struct Running {
     address: SocketAddr,
+    tls: Option<Tls>,
     token: String,
     namespace: Option<RunningNamespace>,
     handle: Namespace,
@@ -80,7 +86,8 @@ pub async fn serve(options: ServeOptions) -> Result<Running, StartError> {
         path: data_dir.clone(),
         source,
     };
-    std::fs::create_dir_all(&data_dir).map_err(folder)?;
+    make_private(&data_dir).map_err(folder)?;
+    let tls = options.tls.clone().map(Tls::load).transpose()?;
     let token = admin_token(&data_dir)?;
     let bind = |source| StartError::Bind {
         listen: options.listen,
@@ -92,20 +99,40 @@ pub async fn serve(options: ServeOptions) -> Result<Running, StartError> {
     let lease_ttl = options.namespace.owner.lease_ttl;
     let namespace = open_namespace(&data_dir, options.namespace).await?;
     let handle = namespace.handle();
-    std::fs::write(data_dir.join(ADDRESS_FILE), format!("http://{address}\n")).map_err(folder)?;
+    let url = url(address, tls.is_some());
+    std::fs::write(data_dir.join(ADDRESS_FILE), format!("{url}\n")).map_err(folder)?;
     let (stop, stopped) = watch::channel(false);
-    let access = Access::new(&token, address, &options.hosts, NAMESPACE);
+    let access = Access::new(&token, address, &options.hosts, &handle);
     let router = router(handle.clone(), lease_ttl, stopped.clone())
         .layer(axum::middleware::from_fn_with_state(access, access::check));
-    let listener = tokio::spawn(listen(listener, router, stopped, options.drain));
+    let listener = tokio::spawn(listen(
+        listener,
+        tls.clone(),
+        router,
+        stopped,
+        options.drain,
+    ));
     Ok(Running {
         address,
+        tls,
         token,
         namespace: Some(namespace),
         handle,
         stop,
         listener,
     })
+}
+
+fn url(address: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
+/// Makes the folder for its owner only: payloads and outputs are in clear there. One that is there
+/// already stays as it is.
+fn make_private(data_dir: &Path) -> io::Result<()> {
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true).mode(0o700).create(data_dir)
 }
 
 /// Opens the namespace of a data folder.
@@ -163,7 +190,21 @@ impl Running {
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        url(self.address, self.tls.is_some())
+    }
+
+    /// Whether it speaks TLS.
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Reads certificate and key again, for the connections to come. Without TLS nothing is done.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`]; the old ones stay in use.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        self.tls.as_ref().map_or(Ok(()), Tls::reload)
     }
 
     /// The admin's token.

@@ -5,12 +5,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rand::TryRngCore;
+use crate::access::{PREFIX, random_hex};
 
 /// The file, in the data folder.
 const FILE: &str = "admin-token";
-/// What a token begins with, so that it is recognised where it should not be.
-const PREFIX: &str = "cpz_";
 
 /// The token could not be read or made.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +44,7 @@ pub(super) fn admin_token(data_dir: &Path) -> Result<String, TokenError> {
 }
 
 fn make(path: PathBuf) -> Result<String, TokenError> {
-    let mut bytes = [0; 32];
-    rand::rngs::OsRng.try_fill_bytes(&mut bytes)?;
-    let token = format!("{PREFIX}{}", hex::encode(bytes));
+    let token = format!("{PREFIX}{}", random_hex()?);
     let file = |source| TokenError::File {
         path: path.clone(),
         source,

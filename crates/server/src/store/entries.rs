@@ -18,6 +18,7 @@ const TASK: u8 = 4;
 const LEASE: u8 = 5;
 const DEDUP: u8 = 6;
 const REQUEST: u8 = 7;
+const TOKEN: u8 = 8;
 
 /// Why the engine's state could not be loaded. The store changes nothing then.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +88,10 @@ fn encode(key: &EntryKey) -> Vec<u8> {
             bytes.push(REQUEST);
             bytes.extend(id.to_be_bytes());
         }
+        EntryKey::Token(id) => {
+            bytes.push(TOKEN);
+            bytes.extend(id.0.to_be_bytes());
+        }
     }
     bytes
 }
@@ -97,7 +102,7 @@ fn with_number(bytes: &mut Vec<u8>, kind: u8, number: u32) {
 }
 
 fn decode(bytes: &[u8]) -> Option<EntryKey> {
-    use capataz_engine::{GroupId, Key, PodId, WorkerId};
+    use capataz_engine::{GroupId, Key, PodId, TokenId, WorkerId};
     let (kind, rest) = bytes.split_first()?;
     let number = || Some(u32::from_be_bytes(rest.try_into().ok()?));
     Some(match *kind {
@@ -116,6 +121,7 @@ fn decode(bytes: &[u8]) -> Option<EntryKey> {
             EntryKey::Dedup(GroupId(u32::from_be_bytes(*group)), hash)
         }
         REQUEST => EntryKey::Request(u128::from_be_bytes(rest.try_into().ok()?)),
+        TOKEN => EntryKey::Token(TokenId(u64::from_be_bytes(rest.try_into().ok()?))),
         _ => return None,
     })
 }

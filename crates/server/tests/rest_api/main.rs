@@ -2,8 +2,11 @@
 
 mod attempts;
 mod bad_input;
+mod confined;
 mod events;
 mod lists;
+mod rights;
 mod routes;
 mod server;
+mod tokens;
 mod waiting;

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -147,6 +147,83 @@ impl Server {
             ("content-type", "application/json"),
         ];
         self.raw(method, path, &headers, body).await
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Makes a token and returns its id and its text.
+    pub(crate) async fn make_token(&self, wanted: Value) -> (String, String) {
+        let made = self.post("/api/v1/tokens", wanted).await.ok();
+        let text = |field: &str| made[field].as_str().expect("a text").to_owned();
+        (text("id"), text("token"))
+    }
+
+    /// Sends a request with another token and a JSON body.
+    pub(crate) async fn send_as(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Reply {
+        let bearer = format!("Bearer {token}");
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        self.raw(method, path, &headers, body).await
+    }
+
+    pub(crate) async fn get_as(&self, token: &str, path: &str) -> Reply {
+        self.send_as(token, "GET", path, "").await
+    }
+
+    /// The beginning of an answer that may not end.
+    pub(crate) async fn get_stream_as(&self, token: &str, path: &str) -> Response<Incoming> {
+        let bearer = format!("Bearer {token}");
+        self.open("GET", path, &[("authorization", &bearer)], "")
+            .await
+    }
+
+    /// The status with which a gRPC call is refused at once; none when it is not.
+    pub(crate) async fn grpc_status(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Option<u16> {
+        let host = self.url.trim_start_matches("http://").to_owned();
+        self.grpc_status_for(&host, path, headers, body).await
+    }
+
+    /// The same for a request that names a host.
+    pub(crate) async fn grpc_status_for(
+        &self,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Option<u16> {
+        let address = self.url.trim_start_matches("http://");
+        let stream = tokio::net::TcpStream::connect(address).await;
+        let stream = TokioIo::new(stream.expect("a connection"));
+        let shaken = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await;
+        let (mut sender, connection) = shaken.expect("a handshake");
+        let connection = tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method("POST")
+            .uri(format!("http://{host}{path}"))
+            .header("te", "trailers");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).expect("a request");
+        let response = sender.send_request(request).await.expect("an answer");
+        connection.abort();
+        let status = response.headers().get("grpc-status")?;
+        Some(status.to_str().expect("a text").parse().expect("a number"))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

@@ -1,9 +1,11 @@
 //! How a session reaches its master.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
+use capataz_api::client::{Connector, Speaks, TrustError, connector};
 use capataz_api::problem::{Code, Problem};
 use capataz_api::proto::{self, workers_client::WorkersClient};
 use futures_util::{Stream, StreamExt};
@@ -60,6 +62,14 @@ pub enum ServerAddressError {
         /// What is wrong with it.
         cause: tonic::transport::Error,
     },
+    /// Nobody can vouch for a server whose address is `https`.
+    #[error("the server at {address} cannot be trusted: {cause}")]
+    Trust {
+        /// The server.
+        address: String,
+        /// What is missing or broken.
+        cause: TrustError,
+    },
     /// A token has characters that no token has.
     #[error("the token has characters that cannot be sent in a header")]
     Token,
@@ -68,13 +78,14 @@ pub enum ServerAddressError {
 /// Connections over gRPC, to one server after the other until one answers.
 #[derive(Debug)]
 pub struct GrpcConnect {
-    servers: Vec<Endpoint>,
+    servers: Vec<(Endpoint, Connector)>,
     next: usize,
     token: Option<MetadataValue<Ascii>>,
 }
 
 impl GrpcConnect {
-    /// Connects to any of some servers of one cluster, with a token when they ask for one.
+    /// Connects to any of some servers of one cluster, with a token when they ask for one. Those
+    /// with `https` addresses are to be vouched for by the system's certificates.
     ///
     /// # Errors
     ///
@@ -83,7 +94,22 @@ impl GrpcConnect {
         servers: impl IntoIterator<Item = impl Into<String>>,
         token: Option<&str>,
     ) -> Result<GrpcConnect, ServerAddressError> {
-        let servers = servers.into_iter().map(|address| endpoint(address.into()));
+        GrpcConnect::trusting(None, servers, token)
+    }
+
+    /// The same, with the file of certificates, in PEM, that may vouch for the servers.
+    ///
+    /// # Errors
+    ///
+    /// An address, a token or certificates that cannot work.
+    pub fn trusting(
+        ca: Option<&Path>,
+        servers: impl IntoIterator<Item = impl Into<String>>,
+        token: Option<&str>,
+    ) -> Result<GrpcConnect, ServerAddressError> {
+        let servers = servers
+            .into_iter()
+            .map(|address| endpoint(address.into(), ca));
         let servers = servers.collect::<Result<Vec<_>, _>>()?;
         if servers.is_empty() {
             return Err(ServerAddressError::None);
@@ -98,23 +124,31 @@ impl GrpcConnect {
     }
 }
 
-fn endpoint(address: String) -> Result<Endpoint, ServerAddressError> {
-    let endpoint = Endpoint::from_shared(address.clone())
-        .map_err(|cause| ServerAddressError::Address { address, cause })?;
-    Ok(endpoint
+fn endpoint(
+    address: String,
+    ca: Option<&Path>,
+) -> Result<(Endpoint, Connector), ServerAddressError> {
+    let made = connector(&address, ca, Speaks::Http2);
+    let endpoint = Endpoint::from_shared(address.clone()).map_err(|cause| {
+        let address = address.clone();
+        ServerAddressError::Address { address, cause }
+    })?;
+    let connector = made.map_err(|cause| ServerAddressError::Trust { address, cause })?;
+    let endpoint = endpoint
         .connect_timeout(CONNECT_PATIENCE)
-        .tcp_nodelay(true)
         .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES))
+        .initial_connection_window_size(WINDOW_BYTES);
+    Ok((endpoint, connector))
 }
 
 impl Connect for GrpcConnect {
     fn connect(&mut self, outgoing: mpsc::Receiver<proto::WorkerFrame>) -> Connecting {
-        let endpoint = self.servers[self.next % self.servers.len()].clone();
+        let (endpoint, connector) = self.servers[self.next % self.servers.len()].clone();
         self.next = self.next.wrapping_add(1);
         let token = self.token.clone();
         Box::pin(async move {
-            let channel = endpoint.connect().await.map_err(|error| {
+            let connected = endpoint.connect_with_connector(connector).await;
+            let channel = connected.map_err(|error| {
                 LinkError::Lost(format!(
                     "{} cannot be reached: {}",
                     endpoint.uri(),

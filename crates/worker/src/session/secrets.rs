@@ -1,5 +1,6 @@
 //! Secrets that tasks name and the worker resolves: they are never part of a task.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,6 +47,18 @@ impl Secrets {
         })
     }
 
+    /// The secret `NAME` is the variable of the worker's own environment that is listed with it;
+    /// what is not listed is nobody's.
+    pub fn from_variables(listed: impl IntoIterator<Item = (String, String)>) -> Secrets {
+        let listed: BTreeMap<String, String> = listed.into_iter().collect();
+        Secrets::new(move |name| std::env::var(listed.get(name)?).ok())
+    }
+
+    /// These secrets, and those of `others` where these have none.
+    pub fn or(self, others: Secrets) -> Secrets {
+        Secrets::new(move |name| self.find(name).or_else(|| others.find(name)))
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<String> {
         (self.find)(name)
     }
@@ -77,5 +90,19 @@ mod tests {
         assert_eq!(secrets.find("db").as_deref(), Some("hunter2"));
         assert_eq!(secrets.find("absent"), None);
         assert_eq!(Secrets::from_folder(inner).find("../db"), None);
+    }
+
+    #[test]
+    fn only_listed_variables_are_secrets_and_the_first_source_wins() {
+        // Every process of the tests has it.
+        let listed = [("manifest".to_owned(), "CARGO_MANIFEST_DIR".to_owned())];
+        let variables = Secrets::from_variables(listed);
+        let here = env!("CARGO_MANIFEST_DIR");
+        assert_eq!(variables.find("manifest").as_deref(), Some(here));
+        assert_eq!(variables.find("CARGO_MANIFEST_DIR"), None);
+        let others = Secrets::new(|name| Some(format!("other {name}")));
+        let both = variables.or(others);
+        assert_eq!(both.find("manifest").as_deref(), Some(here));
+        assert_eq!(both.find("x").as_deref(), Some("other x"));
     }
 }

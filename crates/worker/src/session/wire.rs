@@ -23,14 +23,15 @@ pub(super) enum AssignmentError {
 }
 
 impl AssignmentError {
-    /// The attempt's end. Another worker may have the secret, none can read a broken spec.
+    /// The attempt's end, for good: workers of one group are set up alike, so that a further try
+    /// would only hide what is wrong.
     pub(super) fn finished(&self) -> Finished {
         Finished::bare(Outcome::Failed {
             reason: FailReason::CouldNotStart,
             message: self.to_string(),
             exit_code: None,
             signal: None,
-            fatal: matches!(self, AssignmentError::Undecodable(_)),
+            fatal: true,
         })
     }
 }
@@ -232,7 +233,7 @@ mod tests {
         let ended = ended(TOKEN, refused.finished());
         assert_eq!(
             (ended.reason.as_str(), ended.fatal),
-            ("could_not_start", false)
+            ("could_not_start", true)
         );
         assert!(!result(&ended).message.contains("hunter2"));
     }

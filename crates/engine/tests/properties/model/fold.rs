@@ -383,6 +383,12 @@ impl Model {
             }
             Change::PollClosed { worker } => self.worker(*worker).credit = 0,
             Change::Announced { .. } | Change::Answered { .. } | Change::TermRenewed => {}
+            Change::TokenCreated { id, .. } => {
+                assert!(self.tokens.insert(*id), "a token's number twice");
+            }
+            Change::TokenRevoked { id } => {
+                assert!(self.tokens.remove(id), "a token is revoked once");
+            }
             Change::DrainSet { worker, on } => self.worker(*worker).draining = *on,
             other => panic!("no model of {other:?}"),
         }

@@ -7,7 +7,9 @@ mod servable;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use capataz_engine::{Attempt, GroupId, Key, OnLost, Phase, PodId, Policy, Timestamp, WorkerId};
+use capataz_engine::{
+    Attempt, GroupId, Key, OnLost, Phase, PodId, Policy, Timestamp, TokenId, WorkerId,
+};
 
 /// What the events add up to.
 #[derive(Default)]
@@ -19,6 +21,7 @@ pub(crate) struct Model {
     pub(crate) units: BTreeMap<Key, Unit>,
     pub(crate) leases: BTreeMap<(Key, Attempt), Lease>,
     pub(crate) dedup: BTreeMap<(GroupId, u128), Key>,
+    tokens: BTreeSet<TokenId>,
     next_task: u64,
     /// Counts leases.
     service: u64,
