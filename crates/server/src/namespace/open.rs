@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use capataz_engine::State;
+use capataz_journal::disk::create_folders;
 use capataz_journal::{
     Append, FileJournal, FileOptions, Journal, JournalId, MemoryJournal, Position, ReadError,
     Writer,
@@ -136,7 +137,13 @@ impl RunningNamespace {
             .as_ref()
             .map_or(dir, |scratch| scratch.path())
             .to_owned();
-        std::fs::create_dir_all(&dir)?;
+        if !options.in_memory {
+            // What is acknowledged in a folder is only as durable as the names above it.
+            if let Some(namespaces) = dir.parent() {
+                create_folders(namespaces)?;
+            }
+            create_folders(&dir)?;
+        }
         let journal: Box<dyn Journal> = match options.in_memory {
             true => Box::new(MemoryJournal::new(JournalId::random())),
             false => Box::new(FileJournal::open(

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use capataz_api::proto;
+use capataz_journal::disk::create_folders;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -80,7 +81,7 @@ pub async fn serve(options: ServeOptions) -> Result<Running, StartError> {
         path: data_dir.clone(),
         source,
     };
-    std::fs::create_dir_all(&data_dir).map_err(folder)?;
+    create_folders(&data_dir).map_err(folder)?;
     let token = admin_token(&data_dir)?;
     let bind = |source| StartError::Bind {
         listen: options.listen,
