@@ -29,6 +29,9 @@ const SLOTS: &str = "4";
 /// Slots of each fast worker: what is lost with it.
 const FAST_SLOTS: &str = "500";
 
+/// The longest that a task of theirs lasts: so many are under way whenever somebody is hit.
+const FAST_MS: u64 = 250;
+
 const FAST_WORKERS: [&str; 2] = ["fast-1", "fast-2"];
 
 /// After a guard was killed its worker ends what is left, and is not hit until then: worker and
@@ -248,7 +251,8 @@ impl Mixed {
 impl Shape for Mixed {
     fn draw(&self, dice: &mut StdRng) -> (usize, Value) {
         if dice.random_bool(0.7) {
-            let task = json!({"group": FAST, "max_lost": 100_000});
+            let millis = dice.random_range(0..FAST_MS).to_string();
+            let task = json!({"group": FAST, "payload": millis, "max_lost": 100_000});
             return (dice.random_range(1..=1_000), task);
         }
         let pod = POLICIES[dice.random_range(0..POLICIES.len())];

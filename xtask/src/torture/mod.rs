@@ -14,6 +14,8 @@ mod load;
 mod notes;
 mod options;
 mod pause;
+mod power;
+mod rig;
 mod submit;
 mod verdict;
 
@@ -30,6 +32,7 @@ fn defaults(name: &str) -> Option<(usize, usize)> {
     Some(match name {
         "kill" => (50, 200_000),
         "pause" => (25, 100_000),
+        "power" => (100, 200_000),
         _ => return None,
     })
 }
@@ -61,7 +64,8 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<ExitCode> {
     let options = Options::parse(arguments, defaults)?;
     let (whole, figures) = match options.name.as_str() {
         "kill" => load::run(&options, kill::blow)?,
-        _ => load::run(&options, pause::blow)?,
+        "pause" => load::run(&options, pause::blow)?,
+        _ => power::run(&options)?,
     };
     println!("{figures}");
     Ok(match whole {

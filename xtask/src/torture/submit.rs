@@ -35,9 +35,19 @@ pub(crate) struct Allowance {
     allowed: AtomicUsize,
     next: AtomicUsize,
     closed: AtomicBool,
+    revoked: AtomicBool,
 }
 
 impl Allowance {
+    /// Numbers begin with `first`.
+    pub(crate) fn from(first: usize) -> Allowance {
+        Allowance {
+            allowed: AtomicUsize::new(first),
+            next: AtomicUsize::new(first),
+            ..Allowance::default()
+        }
+    }
+
     pub(crate) fn grant(&self, tasks: usize) {
         self.allowed.fetch_add(tasks, Ordering::Relaxed);
     }
@@ -47,10 +57,20 @@ impl Allowance {
         self.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Clients end now.
+    /// Clients end now, also those that wait for an answer.
     pub(crate) fn revoke(&self) {
+        self.revoked.store(true, Ordering::Relaxed);
         self.allowed.store(0, Ordering::Relaxed);
         self.close();
+    }
+
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::Relaxed)
+    }
+
+    /// The first number that was not submitted.
+    pub(crate) fn next(&self) -> usize {
+        self.next.load(Ordering::Relaxed)
     }
 
     /// The next numbers, up to `size` of them; none at the end.
@@ -96,7 +116,8 @@ pub(crate) fn run(
             true => Duration::ZERO,
             false => PATIENCE,
         };
-        match submit(&mut connection, &key, &body, patience)? {
+        let enough = || allowance.is_revoked();
+        match submit(&mut connection, &key, &body, patience, &enough)? {
             Some(ids) => {
                 ensure!(
                     ids.len() == numbers.len(),
@@ -131,6 +152,7 @@ fn submit(
     key: &str,
     body: &[u8],
     patience: Duration,
+    enough: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<u64>>> {
     let begun = Instant::now();
     loop {
@@ -144,7 +166,7 @@ fn submit(
             ),
             Err(_) => {}
         }
-        if begun.elapsed() >= patience {
+        if begun.elapsed() >= patience || enough() {
             return Ok(None);
         }
         thread::sleep(AGAIN);

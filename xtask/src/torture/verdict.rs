@@ -48,14 +48,7 @@ impl Verdict {
     /// Compares everything, once all tasks have ended. `records` are the folders in which
     /// sandboxes wrote.
     pub(crate) fn judge(notes: &Notes, listed: &Lists, records: &[PathBuf]) -> Result<Verdict> {
-        let mut verdict = Verdict {
-            acknowledged: notes.accepted.len(),
-            unanswered: notes.unanswered.len(),
-            listed: listed.by_id.len(),
-            doubled: listed.repeated,
-            ..Verdict::default()
-        };
-        verdict.compare_list(notes, listed);
+        let mut verdict = Verdict::of_lists(notes, listed, true);
         let mut executed = HashSet::new();
         for folder in records {
             let records = Records::read(folder)?;
@@ -85,10 +78,10 @@ impl Verdict {
         Ok(verdict)
     }
 
-    fn compare_list(&mut self, notes: &Notes, listed: &Lists) {
+    fn compare_list(&mut self, notes: &Notes, listed: &Lists, finished: bool) {
         let mut by_number = HashMap::new();
         for (id, task) in &listed.by_id {
-            if !task.succeeded {
+            if finished && !task.succeeded {
                 self.lost(format!("{id} has not succeeded"));
             }
             let n = task.number;
@@ -107,6 +100,27 @@ impl Verdict {
                 self.lost(format!("number {n}, acknowledged as {id}, is not there"));
             }
         }
+        for (id, attempt) in &notes.completed {
+            let listed = listed.by_id.get(id);
+            if !listed.is_some_and(|task| task.succeeded && task.attempt == *attempt) {
+                self.lost(format!(
+                    "the success of {id}, attempt {attempt}, is not there"
+                ));
+            }
+        }
+    }
+
+    /// Compares lists and notes alone; all tasks have ended when they are `finished`.
+    pub(crate) fn of_lists(notes: &Notes, listed: &Lists, finished: bool) -> Verdict {
+        let mut verdict = Verdict {
+            acknowledged: notes.accepted.len(),
+            unanswered: notes.unanswered.len(),
+            listed: listed.by_id.len(),
+            doubled: listed.repeated,
+            ..Verdict::default()
+        };
+        verdict.compare_list(notes, listed, finished);
+        verdict
     }
 
     /// Compares with what the stream of events told.
@@ -193,10 +207,14 @@ impl Lists {
     /// Reads every page of the lists of these groups.
     pub(crate) fn read(peer: &Peer, groups: &[&str]) -> Result<Lists> {
         let (mut lists, mut connection) = (Lists::default(), Connection::new(peer));
+        // Lists show the store, which may be behind.
+        let stats = connection.get("/api/v1/stats")?;
+        let position = &stats["journal"]["position"];
         for group in groups {
             let mut cursor = String::new();
             loop {
-                let path = format!("/api/v1/tasks?group={group}&limit={PAGE}{cursor}");
+                let path =
+                    format!("/api/v1/tasks?group={group}&limit={PAGE}&position={position}{cursor}");
                 let page = connection.get(&path)?;
                 for item in page["items"].as_array().context("a page without items")? {
                     lists.take(item)?;
@@ -219,17 +237,6 @@ impl Lists {
         };
         self.repeated += usize::from(self.by_id.insert(id.parse()?, task).is_some());
         Ok(())
-    }
-
-    /// Each id with the attempt that it succeeded with.
-    pub(crate) fn successes(&self) -> impl Iterator<Item = (u64, u32)> {
-        let done = self.by_id.iter().filter(|(_, task)| task.succeeded);
-        done.map(|(id, task)| (*id, task.attempt))
-    }
-
-    /// Number and id of every task.
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = (usize, u64)> {
-        self.by_id.iter().map(|(id, task)| (task.number, *id))
     }
 }
 

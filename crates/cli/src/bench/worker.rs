@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use capataz_worker::inline::{Answer, Attempt, HandlerError, Handlers, InlineExecutor};
 use capataz_worker::session::{GrpcConnect, Session, SessionOptions};
@@ -78,11 +79,17 @@ fn recording(path: &Path, worker: &str) -> io::Result<Handlers> {
             let line = |what| format!("{what} {} {worker} - {}\n", token(&attempt), now());
             // One write a line: lines of several processes never mix.
             (&*file).write_all(line("begin").as_bytes())?;
-            tokio::task::yield_now().await;
+            tokio::time::sleep(length(&attempt)).await;
             (&*file).write_all(line("end").as_bytes())?;
             Ok::<_, HandlerError>(Answer::Nothing)
         }
     }))
+}
+
+/// How long to do nothing: as many milliseconds as the payload says.
+fn length(attempt: &Attempt) -> Duration {
+    let text = std::str::from_utf8(&attempt.payload).unwrap_or_default();
+    Duration::from_millis(text.parse().unwrap_or_default())
 }
 
 /// Which try of which task.
