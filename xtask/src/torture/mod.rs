@@ -6,8 +6,10 @@
 //! stdout, and ends with 0 only when all that was promised was seen.
 //! docs/reference/torture.md says what each of them does.
 
+mod corrupt;
 mod events;
 mod fleet;
+mod full;
 mod http;
 mod kill;
 mod load;
@@ -33,6 +35,8 @@ fn defaults(name: &str) -> Option<(usize, usize)> {
         "kill" => (50, 200_000),
         "pause" => (25, 100_000),
         "power" => (100, 200_000),
+        "corrupt" => (1_000, 0),
+        "full" => (50, 0),
         _ => return None,
     })
 }
@@ -65,7 +69,9 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<ExitCode> {
     let (whole, figures) = match options.name.as_str() {
         "kill" => load::run(&options, kill::blow)?,
         "pause" => load::run(&options, pause::blow)?,
-        _ => power::run(&options)?,
+        "power" => power::run(&options)?,
+        "corrupt" => corrupt::run(&options)?,
+        _ => full::run(&options)?,
     };
     println!("{figures}");
     Ok(match whole {

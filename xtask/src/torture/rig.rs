@@ -1,7 +1,6 @@
 //! One server on a data folder that something happens to, clients that submit to it, and workers
 //! that end its tasks. What all of them were told outlives every server that runs on the folder.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -78,16 +77,17 @@ impl Rig {
         Ok(Verdict::of_lists(&self.notes()?, &lists, finished))
     }
 
-    /// Clients and workers at full speed, with tasks of these numbers, until `enough`.
+    /// Clients and workers until it is `enough`, with tasks numbered from `first` on, so many of
+    /// them a millisecond at most; says which number comes next.
     pub(crate) fn load(
         &self,
         system: &System,
-        numbers: Range<usize>,
+        first: usize,
+        pace: usize,
         dice: &mut StdRng,
         mut enough: impl FnMut() -> Result<bool>,
     ) -> Result<usize> {
-        let (peer, allowance) = (peer(system), Allowance::from(numbers.start));
-        allowance.grant(numbers.len());
+        let (peer, allowance) = (peer(system), Allowance::from(first));
         thread::scope(|scope| {
             let client = |_| {
                 let dice = StdRng::seed_from_u64(dice.random());
@@ -103,7 +103,10 @@ impl Rig {
             let workers: Vec<_> = (0..WORKERS).map(worker).collect();
             let ended = loop {
                 match enough() {
-                    Ok(false) => thread::sleep(LOOK),
+                    Ok(false) => {
+                        allowance.grant(pace * LOOK.as_millis() as usize);
+                        thread::sleep(LOOK);
+                    }
                     Ok(true) => break Ok(()),
                     Err(error) => break Err(error),
                 }

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -10,10 +11,14 @@ use serde_json::{Value, json};
 use super::events::Story;
 use super::http::{Connection, Peer};
 use super::notes::Notes;
+use crate::bars::process::until;
 use crate::bars::records::Records;
 
 /// Items of a page: the most that a list may have.
 const PAGE: usize = 10_000;
+
+/// How long the store may take to reach what the journal has.
+const CATCH_UP: Duration = Duration::from_secs(60);
 
 /// Faults of a kind that are told; the others are counted.
 const TOLD: usize = 5;
@@ -215,7 +220,11 @@ impl Lists {
             loop {
                 let path =
                     format!("/api/v1/tasks?group={group}&limit={PAGE}&position={position}{cursor}");
-                let page = connection.get(&path)?;
+                let page = until("the store catches up", CATCH_UP, || {
+                    let answer = connection.call("GET", &path, None, b"")?;
+                    let behind = answer.status == 503;
+                    (!behind).then(|| answer.json()).transpose()
+                })?;
                 for item in page["items"].as_array().context("a page without items")? {
                     lists.take(item)?;
                 }

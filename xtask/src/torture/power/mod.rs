@@ -31,6 +31,9 @@ const CHANGES: std::ops::Range<u64> = 1..4_000;
 /// Likewise while a server starts.
 const CHANGES_OF_A_START: std::ops::Range<u64> = 0..40;
 
+/// Tasks a millisecond: some thousands for each cut.
+const PACE: usize = 6;
+
 /// How many cuts hit a server that starts.
 const WHILE_STARTING: f64 = 0.15;
 
@@ -168,8 +171,7 @@ fn until_cut(
     let changes = dice.random_range(CHANGES);
     plugged.disk.lock().fate.cut_after.get_or_insert(changes);
     let begun = Instant::now();
-    let numbers = next..next + 1_000_000;
-    let next = plugged.rig.load(&system, numbers, dice, || {
+    let next = plugged.rig.load(&system, next, PACE, dice, || {
         let late = begun.elapsed() > LONGEST;
         let mut disk = plugged.disk.lock();
         disk.fate.off |= late;
