@@ -5,6 +5,7 @@ mod bars;
 mod ci;
 mod sim;
 mod tidy;
+mod torture;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,12 +14,16 @@ const HELP: &str = "\
 cargo xtask ci      format, lints, rules, tests and documentation: what CI runs
 cargo xtask tidy    the rules that no compiler checks
 cargo xtask bars    the acceptance bars that need real processes: NAME [--full]
+cargo xtask torture real processes: kill, pause, power, corrupt or full [--rounds N] [--tasks N]
 cargo xtask sim     deterministic simulation: --seeds N [--seed FIRST] [--mutant NAME] [--trace]
 ";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let command = arguments.next().unwrap_or_default();
+    if command == "torture" {
+        return ending(torture::run(arguments));
+    }
     if command == "sim" {
         return ending(sim::run(arguments));
     }
@@ -27,7 +32,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(),
         "bars" => bars::run(arguments),
         // What the tasks of the bars run.
-        "witness" => bars::witness(arguments),
+        "witness" => bars::run_witness(arguments),
         "" | "help" | "--help" => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

@@ -11,17 +11,17 @@ mod kills;
 mod ledger;
 mod options;
 mod pods;
-mod process;
-mod records;
+pub(crate) mod process;
+pub(crate) mod records;
 mod rolling;
-mod system;
-mod witness;
+pub(crate) mod system;
+pub(crate) mod witness;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
 
 use options::Options;
-pub(crate) use witness::run as witness;
+pub(crate) use witness::run as run_witness;
 
 type Bar = fn(&Options) -> Result<()>;
 

@@ -49,6 +49,10 @@ impl Process {
         Ok(Process { child })
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         // Not reaped before `ended` or `drop`, so the id is still this process's.
         Ok(kill(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,11 +20,24 @@ const PAGE: usize = 10_000;
 /// How long a whole bar may take to end its tasks.
 const WORK: &str = "20m";
 
+/// What a server is started with.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) binary: PathBuf,
+    /// How long leases are, unless they are of the default's length.
+    pub(crate) lease: Option<&'static str>,
+    /// The server's folder, unless it is one of its own.
+    pub(crate) data: Option<PathBuf>,
+    /// Further settings.
+    pub(crate) env: Vec<(&'static str, String)>,
+}
+
 /// A server in a folder of its own.
 pub(crate) struct System {
     process: Process,
     clients: Clients,
-    lease: Option<&'static str>,
+    setup: Setup,
+    data: PathBuf,
     // Dropped last: the server writes into it.
     folder: TempDir,
 }
@@ -41,12 +54,25 @@ pub(crate) struct Clients {
 impl System {
     /// Starts a server with leases of `lease`, or of the default's length.
     pub(crate) fn start(binary: &Path, lease: Option<&'static str>) -> Result<System> {
-        let folder = tempfile::tempdir()?;
-        let process = serve(binary, folder.path(), "127.0.0.1:0", lease)?;
-        let address = ready(folder.path())?;
-        let token = fs::read_to_string(folder.path().join("data/admin-token"))?;
-        let clients = Clients {
+        System::start_as(Setup {
             binary: binary.to_owned(),
+            lease,
+            data: None,
+            env: Vec::new(),
+        })
+    }
+
+    /// Starts a server.
+    pub(crate) fn start_as(setup: Setup) -> Result<System> {
+        let folder = tempfile::tempdir()?;
+        let data = setup.data.clone().unwrap_or(folder.path().join("data"));
+        // What a killed server left there.
+        let _ = fs::remove_file(data.join("address"));
+        let mut process = serve(&setup, folder.path(), &data, "127.0.0.1:0")?;
+        let address = ready(&mut process, folder.path(), &data)?;
+        let token = fs::read_to_string(data.join("admin-token"))?;
+        let clients = Clients {
+            binary: setup.binary.clone(),
             folder: folder.path().to_owned(),
             address,
             token: token.trim().to_owned(),
@@ -54,7 +80,8 @@ impl System {
         Ok(System {
             process,
             clients,
-            lease,
+            setup,
+            data,
             folder,
         })
     }
@@ -70,18 +97,47 @@ impl System {
     /// SIGKILL, and after `outage` a new one at the same address; says how long it took to be
     /// ready.
     pub(crate) fn kill_and_restart(&mut self, outage: Duration) -> Result<Duration> {
-        self.process.kill()?;
+        self.kill()?;
         std::thread::sleep(outage);
-        fs::remove_file(self.path().join("data/address"))?;
+        self.restart()
+    }
+
+    /// SIGKILL, and its end.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// A new server at the same address, once the old one is gone; says how long it took to be
+    /// ready.
+    pub(crate) fn restart(&mut self) -> Result<Duration> {
+        // A killed server left it; one that never came so far did not.
+        let _ = fs::remove_file(self.data.join("address"));
         let begun = Instant::now();
         let listen = self.clients.address.trim_start_matches("http://");
-        self.process = serve(&self.clients.binary, self.path(), listen, self.lease)?;
-        ready(self.path())?;
+        self.process = serve(&self.setup, self.path(), &self.data, listen)?;
+        ready(&mut self.process, self.folder.path(), &self.data)?;
         Ok(begun.elapsed())
+    }
+
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// What the server has said to its log.
+    pub(crate) fn said(&self) -> String {
+        said(self.path())
     }
 }
 
 impl Clients {
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// `capataz ARGUMENTS` for this server, in a clean environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = clean(&self.binary, &self.folder);
@@ -192,20 +248,29 @@ fn clean(binary: &Path, folder: &Path) -> Command {
     command
 }
 
-fn serve(binary: &Path, folder: &Path, listen: &str, lease: Option<&str>) -> Result<Process> {
-    let mut command = clean(binary, folder);
-    command.args(["serve", "--data-dir", "data", "--listen", listen]);
-    if let Some(lease) = lease {
+fn serve(setup: &Setup, folder: &Path, data: &Path, listen: &str) -> Result<Process> {
+    let mut command = clean(&setup.binary, folder);
+    command
+        .args(["serve", "--listen", listen, "--data-dir"])
+        .arg(data);
+    if let Some(lease) = setup.lease {
         command.env("CAPATAZ_SERVE_LEASE_TTL", lease);
     }
+    command.envs(setup.env.iter().map(|(name, value)| (name, value)));
     Process::start(command, &folder.join("serve.log"))
 }
 
-fn ready(folder: &Path) -> Result<String> {
+fn ready(process: &mut Process, folder: &Path, data: &Path) -> Result<String> {
     let address = until("the server writes its address", START, || {
-        let text = fs::read_to_string(folder.join("data/address")).ok();
+        if let Some(status) = process.ended()? {
+            bail!("the server ended with {status}");
+        }
+        let text = fs::read_to_string(data.join("address")).ok();
         Ok(text.and_then(|text| text.strip_suffix('\n').map(str::to_owned)))
     });
-    let said = || fs::read_to_string(folder.join("serve.log")).unwrap_or_default();
-    address.with_context(|| format!("the server said: {}", said()))
+    address.with_context(|| format!("the server said: {}", said(folder)))
+}
+
+fn said(folder: &Path) -> String {
+    fs::read_to_string(folder.join("serve.log")).unwrap_or_default()
 }

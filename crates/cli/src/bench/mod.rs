@@ -8,4 +8,4 @@ mod queue;
 mod worker;
 
 pub(crate) use queue::{Load, measure};
-pub(crate) use worker::run as run_worker;
+pub(crate) use worker::{BenchWorkerOptions, run as run_worker};

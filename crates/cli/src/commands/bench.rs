@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::Context;
-use crate::bench::{Load, measure, run_worker};
+use crate::bench::{BenchWorkerOptions, Load, measure, run_worker};
 use crate::failure::{Exit, Failure};
 use crate::stop::Stops;
 
@@ -60,6 +60,9 @@ pub(crate) struct BenchWorker {
     /// The slots of its pod.
     #[arg(long)]
     slots: u32,
+    /// A file for a line when an attempt begins, and one when it ends.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 impl Bench {
@@ -86,7 +89,12 @@ impl BenchWorker {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let (stops, token) = (Stops::listen()?, context.token()?);
         let url = &context.settings.server;
-        run_worker(&self.name, self.slots, url, token.as_deref(), stops).await?;
+        let worker = BenchWorkerOptions {
+            name: &self.name,
+            slots: self.slots,
+            record: self.record.as_deref(),
+        };
+        run_worker(worker, url, token.as_deref(), stops).await?;
         Ok(Exit::Success)
     }
 }

@@ -34,6 +34,8 @@ pub(crate) enum WorkerError {
     Address(#[from] ServerAddressError),
     #[error("{0}")]
     Session(#[from] SessionError),
+    #[error("what it executes cannot be written down: {0}")]
+    Record(#[from] std::io::Error),
     #[error("the worker ended by a bug: {0}")]
     Panicked(#[from] JoinError),
 }
@@ -59,7 +61,10 @@ impl Told for WorkerError {
             WorkerError::Session(SessionError::Replaced { .. }) => {
                 "two workers need two names: --name"
             }
-            WorkerError::Launch(_) | WorkerError::Session(_) | WorkerError::Panicked(_) => {
+            WorkerError::Launch(_)
+            | WorkerError::Session(_)
+            | WorkerError::Record(_)
+            | WorkerError::Panicked(_) => {
                 return None;
             }
         };

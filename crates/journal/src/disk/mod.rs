@@ -9,7 +9,7 @@ mod real;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-pub use real::RealDisk;
+pub use real::{RealDisk, create_folders};
 
 /// A folder of files.
 pub trait Disk: Send + Sync {

@@ -48,22 +48,38 @@ impl RealDisk {
 }
 
 /// Makes a folder and all above it that do not exist, each of them durable in its parent.
-fn create_folders(folder: &Path) -> io::Result<()> {
-    if folder.as_os_str().is_empty() || folder.is_dir() {
+///
+/// The folder's own place is made durable also when the folder is there: whoever made it may have
+/// been killed before that, and everything in it goes with it when the power does.
+///
+/// # Errors
+///
+/// A folder cannot be made, or what was made cannot be synced.
+pub fn create_folders(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() {
         return Ok(());
     }
-    let parent = folder.parent().unwrap_or(Path::new(""));
-    create_folders(parent)?;
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let parent = if parent.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        parent
+    let parent = match folder.parent() {
+        // The root of the file system is nobody's child.
+        None => return Ok(()),
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
     };
-    File::open(parent)?.sync_all()
+    let existed = folder.is_dir();
+    if !existed {
+        if !parent.is_dir() {
+            create_folders(parent)?;
+        }
+        match fs::create_dir(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    match File::open(parent).and_then(|parent| parent.sync_all()) {
+        // An administrator made the folder for us in a place that we may not look into.
+        Err(error) if existed && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        other => other,
+    }
 }
 
 impl Disk for RealDisk {
@@ -220,3 +236,22 @@ struct RealLock {
 }
 
 impl DiskLock for RealLock {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_made_with_all_above_them_and_may_be_there_already() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("a/b/c");
+        for _ in 0..2 {
+            create_folders(&folder).unwrap();
+            assert!(folder.is_dir());
+        }
+        fs::write(temporary.path().join("file"), "").unwrap();
+        assert!(create_folders(&temporary.path().join("file/d")).is_err());
+        create_folders(Path::new("/")).unwrap();
+        create_folders(Path::new("")).unwrap();
+    }
+}

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use capataz_engine::State;
+use capataz_journal::disk::create_folders;
 use capataz_journal::{
     Append, FileJournal, FileOptions, Journal, JournalId, MemoryJournal, Position, ReadError,
     Writer,
@@ -138,7 +139,13 @@ impl RunningNamespace {
             .as_ref()
             .map_or(dir, |scratch| scratch.path())
             .to_owned();
-        std::fs::create_dir_all(&dir)?;
+        if !options.in_memory {
+            // What is acknowledged in a folder is only as durable as the names above it.
+            if let Some(namespaces) = dir.parent() {
+                create_folders(namespaces)?;
+            }
+            create_folders(&dir)?;
+        }
         let journal: Box<dyn Journal> = match options.in_memory {
             true => Box::new(MemoryJournal::new(JournalId::random())),
             false => Box::new(FileJournal::open(
@@ -250,6 +257,14 @@ impl Recovered {
     ) -> Result<(Store, Projector, State, Position), OpenError> {
         let opened = Store::open(dir, journal.journal_id(), store::Options::default())?;
         store::check_position(opened.position, journal.first(), journal.tail())?;
+        match opened.store.check_whole() {
+            // Nothing that is live hangs on it, and nobody could make it anew: what lists may miss
+            // is said, not kept from everybody.
+            Err(error) if journal.first() > Position::ZERO => {
+                tracing::error!(%error, "lists of ended tasks may miss some");
+            }
+            other => other?,
+        }
         let mut state = State::default();
         opened.store.load_entries(&mut state)?;
         let projector = opened.store.projector()?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use capataz_api::proto;
+use capataz_journal::disk::create_folders;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -131,8 +132,13 @@ fn url(address: SocketAddr, tls: bool) -> String {
 /// Makes the folder for its owner only: payloads and outputs are in clear there. One that is there
 /// already stays as it is.
 fn make_private(data_dir: &Path) -> io::Result<()> {
+    if let Some(parent) = data_dir.parent() {
+        create_folders(parent)?;
+    }
     let mut folder = std::fs::DirBuilder::new();
-    folder.recursive(true).mode(0o700).create(data_dir)
+    folder.recursive(true).mode(0o700).create(data_dir)?;
+    // It is there; its name is durable only now.
+    create_folders(data_dir)
 }
 
 /// Opens the namespace of a data folder.

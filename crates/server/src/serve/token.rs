@@ -1,6 +1,6 @@
 //! The admin's token: made at the first start, the one token in clear.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -38,12 +38,12 @@ pub(super) fn admin_token(data_dir: &Path) -> Result<String, TokenError> {
     match fs::read_to_string(&path) {
         Ok(token) if token.trim().is_empty() => Err(TokenError::Empty { path }),
         Ok(token) => Ok(token.trim().to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(data_dir, path),
         Err(source) => Err(TokenError::File { path, source }),
     }
 }
 
-fn make(path: PathBuf) -> Result<String, TokenError> {
+fn make(data_dir: &Path, path: PathBuf) -> Result<String, TokenError> {
     let token = format!("{PREFIX}{}", random_hex()?);
     let file = |source| TokenError::File {
         path: path.clone(),
@@ -63,7 +63,9 @@ fn make(path: PathBuf) -> Result<String, TokenError> {
         .write_all(token.as_bytes())
         .and_then(|()| target.sync_all())
         .map_err(file)?;
-    fs::rename(&draft, &path).map_err(file)?;
+    fs::rename(&draft, &path)
+        .and_then(|()| File::open(data_dir)?.sync_all())
+        .map_err(file)?;
     Ok(token)
 }
 

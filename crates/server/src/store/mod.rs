@@ -42,6 +42,7 @@ mod tally;
 mod task;
 #[cfg(test)]
 mod tests;
+mod whole;
 mod work;
 
 pub use aside::{SetAsideError, set_aside};

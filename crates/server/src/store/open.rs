@@ -76,6 +76,14 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// Its rows and indexes do not belong together.
+    #[error("{path} is damaged: {found}")]
+    Torn {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite found first.
+        found: String,
+    },
     /// SQLite cannot open it.
     #[error("{path}: {fault}")]
     Fault {
@@ -129,7 +137,7 @@ impl OpenError {
     /// record may make the store anew once this one was [set aside](super::set_aside).
     pub fn is_damage(&self) -> bool {
         match self {
-            OpenError::NoPosition { .. } => true,
+            OpenError::NoPosition { .. } | OpenError::Torn { .. } => true,
             OpenError::Fault { fault, .. } => matches!(fault, Fault::Damaged(_)),
             OpenError::OtherJournal { .. }
             | OpenError::Format { .. }
@@ -193,6 +201,11 @@ impl Store {
             connection,
             meta,
         ))
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The reading side.
