@@ -119,9 +119,13 @@ fn end_missing(state: &State, now: Timestamp, id: WorkerId, hello: &Hello) -> Ve
 
 /// Slots held for lost attempts of this worker, which by joining says that they are gone: all
 /// those of an older incarnation, and those of this one that it does not list as running. A worker
-/// of that name on another host knows nothing of them.
+/// of that name on another host knows nothing of them. A polling worker says neither what it runs
+/// nor when its process began: only its reports, and operators, vouch for its sandboxes.
 fn release_held(state: &State, hello: &Hello) -> Vec<Change> {
     let mut changes = Vec::new();
+    if hello.polling {
+        return changes;
+    }
     let is_own = |held: &&Held| held.worker == hello.name && held.host == hello.host;
     for (pod, entry) in &state.pods {
         for held in entry.held.iter().filter(is_own) {

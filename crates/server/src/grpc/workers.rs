@@ -50,9 +50,11 @@ impl proto::workers_server::Workers for WorkersService {
         let hello = match tokio::time::timeout(HELLO_PATIENCE, inbound.next()).await {
             Ok(Some(Ok(proto::WorkerFrame {
                 frame: Some(worker_frame::Frame::Hello(hello)),
-            }))) => parse_hello(hello)?,
+            }))) => hello,
             _ => return Err(Status::invalid_argument("the first frame must be hello")),
         };
+        let connection = hello.connection;
+        let hello = parse_hello(hello)?;
         check_worker(&self.namespace, &caller, &hello.name, &hello.groups).await?;
         let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
         let (sender, messages) = mpsc::unbounded_channel();
@@ -60,8 +62,12 @@ impl proto::workers_server::Workers for WorkersService {
             // The connection may be gone; the owner hears of it by `Gone`.
             let _ = sender.send(message);
         });
-        self.namespace
-            .send(Input::Join(hello, Session { number, send }));
+        let session = Session {
+            number,
+            connection,
+            send,
+        };
+        self.namespace.send(Input::Join(hello, session));
         let (worker_sender, worker) = tokio::sync::oneshot::channel();
         let reader = Reader {
             namespace: self.namespace.clone(),

@@ -28,11 +28,11 @@ impl Release {
     }
 }
 
-/// One record on its way.
+/// One record on its way, or entries that wait behind it.
 pub(crate) struct Pending {
     pub(crate) end: Position,
-    /// When it was handed to the journal, in monotonic time.
-    pub(crate) sent_at: Duration,
+    /// When it was handed to the journal, in monotonic time; `None` for entries without a record.
+    pub(crate) sent_at: Option<Duration>,
     pub(crate) batch: Option<Batch>,
     pub(crate) releases: Vec<Release>,
 }
@@ -50,6 +50,11 @@ impl PendingQueue {
 
     pub(crate) fn last_mut(&mut self) -> Option<&mut Pending> {
         self.queue.back_mut()
+    }
+
+    /// When the newest record was handed to the journal.
+    pub(crate) fn last_sent_at(&self) -> Option<Duration> {
+        self.queue.iter().rev().find_map(|pending| pending.sent_at)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

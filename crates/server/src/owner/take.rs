@@ -96,9 +96,16 @@ impl Owner {
     }
 
     fn join(&mut self, hello: Hello, session: Session) {
+        let process = (hello.incarnation, session.connection);
+        let known = self.state.worker_id(&hello.name);
+        if known.is_some_and(|worker| self.sessions.is_late(worker, process)) {
+            // Its worker has given that connection up; dropping the session ends it.
+            tracing::debug!(worker = hello.name, "a hello came after a later one");
+            return;
+        }
         match self.run(Command::Join(hello)) {
             Ok(Answer::Joined { worker, stop }) => {
-                self.sessions.announce(worker, session.number);
+                self.sessions.announce(worker, session.number, process);
                 self.releases.push(Release::Attach(worker, session));
                 let welcome = SessionMessage::Welcome { worker, stop };
                 self.releases.push(Release::Tell(worker, welcome));
@@ -151,17 +158,24 @@ impl Owner {
     /// Renews a worker's leases. Out of its term the leader first proves that it still leads: the
     /// answer then waits for that record.
     fn heartbeat(&mut self, worker: WorkerId, session: u64, sequence: u64) {
-        if !self.sessions.is_current(worker, session) {
+        if !self.sessions.may_renew(worker, session) {
             return;
         }
-        if !self.in_term() && self.pending.is_empty() && !self.has_events() {
-            let renewed = self.run(Command::RenewTerm);
-            debug_assert!(renewed.is_ok(), "a renewal is never refused");
-        }
+        self.prove_term();
         let deadline = self.now.mono + self.options.lost_after();
         self.leases.arm(Holder::Worker(worker), deadline);
         self.releases
             .push(Release::Tell(worker, SessionMessage::Heartbeat(sequence)));
+    }
+
+    /// Makes sure that what is said in this turn waits for a record that was sent within a term. One
+    /// that has been on its way for longer proves nothing: another may have led since.
+    fn prove_term(&mut self) {
+        if self.in_term() || self.has_events() || self.is_proving_term() {
+            return;
+        }
+        let renewed = self.run(Command::RenewTerm);
+        debug_assert!(renewed.is_ok(), "a renewal is never refused");
     }
 
     fn gone(&mut self, worker: WorkerId, session: u64, goodbye: bool) {
@@ -234,10 +248,7 @@ impl Owner {
         let result = if current && self.state.lease_is_current(key, attempt) {
             let deadline = self.now.mono + self.options.lost_after();
             self.leases.arm(Holder::Lease(token), deadline);
-            if !self.in_term() && self.pending.is_empty() && !self.has_events() {
-                let renewed = self.run(Command::RenewTerm);
-                debug_assert!(renewed.is_ok(), "a renewal is never refused");
-            }
+            self.prove_term();
             Ok(())
         } else {
             Err(CallError::Rejected(Rejection::StaleLease { key, attempt }))

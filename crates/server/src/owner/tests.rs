@@ -74,7 +74,11 @@ impl World {
         let send = Box::new(move |message| {
             said.lock().unwrap().push(format!("{name} <- {message:?}"));
         });
-        Session { number, send }
+        Session {
+            number,
+            connection: number,
+            send,
+        }
     }
 
     fn said(&self) -> Vec<String> {
@@ -226,6 +230,41 @@ fn out_of_its_term_a_leader_answers_a_heartbeat_only_after_a_record() {
 }
 
 #[test]
+fn a_record_that_was_sent_before_the_term_answers_no_heartbeat() {
+    let mut world = World::new();
+    world.durable_turn([Input::Join(hello("w", false), world.session(1, "w"))]);
+    let slow = world.turn([world.submit(1)]).expect("a record");
+    world.said();
+    world.seconds = 10;
+    let beat = Input::Heartbeat {
+        worker: WorkerId(0),
+        session: 1,
+        sequence: 1,
+    };
+    let renewal = world.turn([beat]).expect("another leader may have come");
+    world.owner.durable(slow.expected.advance(1));
+    let said = world.said();
+    assert!(!said.contains(&"w <- Heartbeat(1)".to_owned()), "{said:?}");
+    world.owner.durable(renewal.expected.advance(1));
+    assert_eq!(world.said(), ["w <- Heartbeat(1)"]);
+}
+
+#[test]
+fn entries_for_the_store_do_not_prove_that_a_leader_leads() {
+    let mut world = World::new();
+    world.durable_turn([Input::Join(hello("w", false), world.session(1, "w"))]);
+    let tail = world.owner.tail();
+    world.seconds = 10;
+    assert!(world.turn([Input::Projected(tail)]).is_none());
+    let beat = Input::Heartbeat {
+        worker: WorkerId(0),
+        session: 1,
+        sequence: 1,
+    };
+    assert!(world.turn([beat]).is_some(), "only a record proves it");
+}
+
+#[test]
 fn a_silent_worker_is_lost_after_lease_term_and_margin() {
     let mut world = World::new();
     world.durable_turn([
@@ -356,6 +395,42 @@ fn an_old_session_that_ends_before_the_new_ones_join_is_durable_does_not_detach_
 
 /// Found in simulation: a worker that heard of the cancel first said that nothing of the attempt was
 /// left, got the attempt in the next message, and ran it in a slot that was given to another.
+#[test]
+fn a_heartbeat_of_an_old_session_is_not_answered_to_the_one_that_joined_after_it() {
+    let mut world = World::new();
+    world.durable_turn([Input::Join(hello("w", false), world.session(1, "old"))]);
+    world.said();
+    let join = world.turn([Input::Join(hello("w", false), world.session(2, "new"))]);
+    let beat = Input::Heartbeat {
+        worker: WorkerId(0),
+        session: 1,
+        sequence: 1,
+    };
+    assert!(world.turn([beat]).is_none());
+    let join = join.expect("a record of the join");
+    world.owner.durable(join.expected.advance(1));
+    assert_eq!(world.said().len(), 1, "the welcome and nothing else");
+}
+
+#[test]
+fn a_hello_that_arrives_after_a_later_one_of_its_process_is_not_heard() {
+    let mut world = World::new();
+    world.durable_turn([
+        Input::Join(hello("w", false), world.session(2, "new")),
+        world.submit(1),
+    ]);
+    let token = (capataz_engine::TaskId(1).key(), 1);
+    world.durable_turn([Input::Reports {
+        worker: WorkerId(0),
+        started: vec![(token, capataz_engine::Span(0))],
+        ended: Vec::new(),
+    }]);
+    world.said();
+    world.durable_turn([Input::Join(hello("w", false), world.session(1, "old"))]);
+    assert!(world.owner.state().lease_is_current(token.0, token.1));
+    assert!(world.said().is_empty(), "nobody listens there any more");
+}
+
 #[test]
 fn work_that_is_cancelled_in_the_turn_that_would_send_it_is_not_sent() {
     let mut world = World::new();

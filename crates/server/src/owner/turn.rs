@@ -234,7 +234,9 @@ impl Owner {
     pub fn durable(&mut self, position: Position) {
         self.durable = position;
         while let Some(pending) = self.pending.pop_durable(position) {
-            self.confirmed_at = self.confirmed_at.max(pending.sent_at);
+            if let Some(sent_at) = pending.sent_at {
+                self.confirmed_at = self.confirmed_at.max(sent_at);
+            }
             // Whoever hears an answer may look into the feed for what it rests on.
             if let Some(batch) = pending.batch {
                 self.lag += batch.bytes;
@@ -265,6 +267,12 @@ impl Owner {
     /// Whether this leader may act on what only its clock tells it.
     pub(super) fn in_term(&self) -> bool {
         self.now.mono.saturating_sub(self.confirmed_at) <= self.options.term
+    }
+
+    /// Whether a record on its way will say so, once it is durable.
+    pub(super) fn is_proving_term(&self) -> bool {
+        let sent_at = self.pending.last_sent_at();
+        sent_at.is_some_and(|sent_at| self.now.mono.saturating_sub(sent_at) <= self.options.term)
     }
 
     fn begin(&mut self, now: Now) {
@@ -414,6 +422,7 @@ impl Owner {
         let entries_due = self.store_ready || self.state.dirty_len() > DIRTY_MAX;
         let entries = entries_due.then(|| self.state.take_dirty());
         self.store_ready &= !entries_due;
+        let sent_at = (!events.is_empty()).then_some(self.now.mono);
         let batch = Batch {
             end: self.tail,
             events: Arc::new(events),
@@ -422,7 +431,7 @@ impl Owner {
         };
         self.pending.push(Pending {
             end: self.tail,
-            sent_at: self.now.mono,
+            sent_at,
             batch: Some(batch),
             releases: Vec::new(),
         });

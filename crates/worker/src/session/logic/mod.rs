@@ -51,6 +51,8 @@ pub struct Logic {
     /// When started attempts are to be reported, oldest first.
     starts: VecDeque<(Boottime, AttemptId)>,
     backoff: Backoff,
+    /// Connections made so far.
+    connections: u64,
     calls: Vec<Call>,
     over: Option<Result<(), SessionError>>,
 }
@@ -65,6 +67,7 @@ impl Logic {
             outgoing: Outgoing::default(),
             starts: VecDeque::new(),
             backoff: Backoff::new(options.seed),
+            connections: 0,
             calls: Vec::new(),
             over: None,
             options,
@@ -253,6 +256,7 @@ impl Logic {
             return;
         }
         self.link = Link::Joining { sent: now };
+        self.connections += 1;
         let options = &self.options;
         let hello = proto::Hello {
             name: options.name.clone(),
@@ -266,6 +270,7 @@ impl Logic {
             remember: options.remember,
             affinity: options.affinity.clone(),
             running: self.attempts.tokens(),
+            connection: self.connections,
         };
         let frame = Some(worker_frame::Frame::Hello(hello));
         self.calls
