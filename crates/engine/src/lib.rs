@@ -30,6 +30,7 @@ mod event;
 mod explain;
 mod id;
 pub mod limits;
+pub mod planted;
 mod policy;
 mod reason;
 mod rejection;

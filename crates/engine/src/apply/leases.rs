@@ -4,6 +4,7 @@ use crate::command::{Ended, Hello, OnLost, Outcome};
 use crate::event::Next;
 use crate::id::{Attempt, GroupId, Key, WorkerId};
 use crate::limits;
+use crate::planted::{Bug, planted};
 use crate::state::{EntryKey, Held, Lease, State, Timer, UnitPhase};
 use crate::time::{Span, Timestamp};
 
@@ -142,7 +143,9 @@ impl State {
         {
             match outcome {
                 Outcome::Failed { .. } => unit.failures = unit.failures.saturating_add(1),
+                Outcome::Lost if planted(Bug::LostBudgetNotCounted) => {}
                 Outcome::Lost => unit.lost = unit.lost.saturating_add(1),
+                Outcome::Again { .. } if planted(Bug::AgainCountsAsFailure) => unit.failures += 1,
                 Outcome::Succeeded | Outcome::Again { .. } | Outcome::Released => {}
             }
         }
@@ -167,7 +170,8 @@ impl State {
             self.timers.clear(at, Timer::Timeout(token.0, token.1));
         }
         if let Some(group) = self.groups.get_mut(lease.group.0 as usize) {
-            group.running = group.running.saturating_sub(1);
+            let by = if planted(Bug::GroupCountDrifts) { 2 } else { 1 };
+            group.running = group.running.saturating_sub(by);
         }
         if let Some(worker) = self.workers.get_mut(&lease.worker) {
             worker.leases.remove(&token);
@@ -176,7 +180,8 @@ impl State {
         if let Some(pod) = self.pods.get_mut(&lease.pod) {
             was_full = !pod.has_room();
             pod.used = pod.used.saturating_sub(1);
-            if ended == Ended::Lost && pod.on_lost == OnLost::Hold {
+            let holds = pod.on_lost == OnLost::Hold && !planted(Bug::HeldSlotFreedByExpiry);
+            if ended == Ended::Lost && holds {
                 let hello = self.workers.get(&lease.worker).map(|worker| &worker.hello);
                 pod.held.push(held(token, at, hello));
                 self.touch(EntryKey::Pod(lease.pod));

@@ -6,6 +6,7 @@ use super::done;
 use crate::command::{Decision, Ended, Outcome, Report, Usage};
 use crate::event::{Change, Next};
 use crate::id::{Attempt, Key};
+use crate::planted::{Bug, planted};
 use crate::reason::{Phase, Reason};
 use crate::rejection::Rejection;
 use crate::state::{Lease, State};
@@ -48,7 +49,7 @@ pub(super) fn report(state: &State, now: Timestamp, report: Report) -> Result<De
             None => Err(Rejection::StaleLease { key, attempt }),
         };
     };
-    if lease.revoked {
+    if lease.revoked && !planted(Bug::CancelLosesToCompletion) {
         let ended = Ended::Reported;
         return Ok(done(
             now,
@@ -203,6 +204,7 @@ fn next(state: &State, now: Timestamp, key: Key, attempt: Attempt, outcome: &Out
         Outcome::Lost => Next::Queued,
         Outcome::Failed { reason, fatal } => {
             let failures = failures.saturating_add(1);
+            let fatal = fatal && !planted(Bug::FatalRetried);
             if fatal || failures >= policy.max_attempts || expired {
                 return over(Phase::Failed, reason);
             }

@@ -8,6 +8,7 @@ use crate::command::{Answer, Decision, Ids, NewTask, Submission};
 use crate::event::{Accepted, Change};
 use crate::id::{GroupId, Key, MAX_ELEMENTS, TaskId};
 use crate::limits;
+use crate::planted::{Bug, planted};
 use crate::rejection::Rejection;
 use crate::state::State;
 use crate::time::Timestamp;
@@ -68,6 +69,7 @@ pub(super) fn submit(
     if accepted.is_empty() {
         return Ok(answered(now, [], Answer::Submitted(ids)));
     }
+    let request = request.filter(|_| !planted(Bug::RequestNotJournaled));
     let request = request.map(|request| (request, ids.clone()));
     changes.push(Change::Submitted {
         first,
@@ -81,6 +83,7 @@ pub(super) fn submit(
 /// Spans count from when the task is accepted, by the leader's clock.
 fn dated(mut task: NewTask, now: Timestamp) -> NewTask {
     let delay = task.delay.take().map(|delay| now + delay);
+    let delay = delay.filter(|_| !planted(Bug::DelayIgnored));
     task.not_before = delay.or(task.not_before);
     let expires_in = task.expires_in.take().map(|span| now + span);
     task.expires_at = expires_in.or(task.expires_at);
@@ -165,7 +168,9 @@ fn find_duplicates(
             return Err(Rejection::DuplicateInBatch { index, first });
         }
         match state.dedup.get(group, key, now) {
-            Some(entry) if entry.content == content => existing[index] = Some(entry.task),
+            Some(entry) if entry.content == content || planted(Bug::DedupContentIgnored) => {
+                existing[index] = Some(entry.task);
+            }
             Some(entry) => {
                 let existing: Key = entry.task.key();
                 return Err(Rejection::DedupConflict { index, existing });

@@ -2,10 +2,11 @@
 
 use super::settings::check_room;
 use super::{check_range, done};
-use crate::command::{Decision, Revival};
+use crate::command::{Decision, Ended, Revival};
 use crate::event::Change;
 use crate::id::{GroupId, Key};
 use crate::limits;
+use crate::planted::{Bug, planted};
 use crate::reason::{Phase, Reason};
 use crate::rejection::Rejection;
 use crate::state::State;
@@ -17,19 +18,30 @@ pub(super) fn cancel(
     key: Key,
     note: String,
 ) -> Result<Decision, Rejection> {
-    if !is_live(state, key) {
+    if !is_live(state, key) && !planted(Bug::EndedTwice) {
         return Err(Rejection::NotLive { key });
     }
     let (phase, reason) = (Phase::Cancelled, Reason::Requested);
-    Ok(done(
-        now,
-        [Change::Closed {
+    let mut changes = vec![Change::Closed {
+        key,
+        phase,
+        reason,
+        note,
+    }];
+    if planted(Bug::CancelFreesSlot) {
+        let ended = Ended::Reported;
+        let free = |key, attempt| Change::LeaseReleased {
             key,
-            phase,
-            reason,
-            note,
-        }],
-    ))
+            attempt,
+            ended,
+        };
+        changes.extend(
+            state
+                .leases_of(key)
+                .map(|((key, attempt), _)| free(key, attempt)),
+        );
+    }
+    Ok(done(now, changes))
 }
 
 pub(super) fn retry(
@@ -39,10 +51,15 @@ pub(super) fn retry(
 ) -> Result<Decision, Rejection> {
     let key = revival.key;
     // A cancelled attempt may still be on its way out: two leases of one task never overlap.
-    if is_live(state, key) || state.leases_of(key).next().is_some() {
+    let leased = state.leases_of(key).next().is_some() && !planted(Bug::RetryBesideLease);
+    if is_live(state, key) || leased {
         return Err(Rejection::StillLive { key });
     }
     check_revival(state, &revival)?;
+    let attempts = match planted(Bug::RetryResetsAttempts) {
+        true => 0,
+        false => revival.attempts,
+    };
     let mut changes = Vec::new();
     let group = match state.group_names.get(&revival.group) {
         Some(group) => *group,
@@ -63,7 +80,7 @@ pub(super) fn retry(
         priority: revival.priority,
         affinity: revival.affinity,
         submitted_at: revival.submitted_at,
-        attempts: revival.attempts,
+        attempts,
         rounds: revival.rounds,
         dedup: revival.dedup,
     });

@@ -9,6 +9,7 @@ use crate::command::{Answer, Decision, Ended, Hello};
 use crate::event::Change;
 use crate::id::{Attempt, GroupId, Key, PodId, WorkerId};
 use crate::limits;
+use crate::planted::{Bug, planted};
 use crate::rejection::Rejection;
 use crate::state::{Held, Lease, State, Worker};
 use crate::time::Timestamp;
@@ -29,7 +30,9 @@ pub(super) fn join(state: &State, now: Timestamp, hello: Hello) -> Result<Decisi
                 name: hello.name,
                 host,
             });
-        } else if worker.hello.incarnation > hello.incarnation {
+        } else if worker.hello.incarnation > hello.incarnation
+            && !planted(Bug::OldIncarnationAccepted)
+        {
             // Incarnations are ordered by the time of their start.
             return Err(Rejection::WorkerReplaced { name: hello.name });
         } else {
@@ -107,8 +110,9 @@ fn replace(state: &State, now: Timestamp, id: WorkerId) -> Vec<Change> {
 /// and that it does not list is gone: nobody would ever report it. One that it had not started
 /// never reached it and is sent again. Polling workers list nothing.
 fn end_missing(state: &State, now: Timestamp, id: WorkerId, hello: &Hello) -> Vec<Change> {
+    let is_listed = |token| hello.running.contains(&token) && !planted(Bug::RejoinForgetsRunning);
     let is_missing = |token, lease: &Lease| {
-        !hello.polling && (lease.started || lease.revoked) && !hello.running.contains(&token)
+        !hello.polling && (lease.started || lease.revoked) && !is_listed(token)
     };
     state
         .leases_held_by(id)
@@ -123,7 +127,7 @@ fn end_missing(state: &State, now: Timestamp, id: WorkerId, hello: &Hello) -> Ve
 /// nor when its process began: only its reports, and operators, vouch for its sandboxes.
 fn release_held(state: &State, hello: &Hello) -> Vec<Change> {
     let mut changes = Vec::new();
-    if hello.polling {
+    if hello.polling && !planted(Bug::PollVouches) {
         return changes;
     }
     let is_own = |held: &&Held| held.worker == hello.name && held.host == hello.host;

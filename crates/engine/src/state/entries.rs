@@ -11,6 +11,8 @@ use super::{
 };
 use crate::command::{Hello, OnLost};
 use crate::id::{Attempt, GroupId, Key, PodId, TaskId, WorkerId};
+use crate::limits::PRIORITY_MAX;
+use crate::planted::{Bug, planted};
 use crate::policy::Policy;
 use crate::time::Timestamp;
 use crate::token::TokenId;
@@ -264,22 +266,27 @@ impl State {
         if let Some(array) = extra.as_mut().and_then(|extra| extra.array.as_mut()) {
             array.live.values_mut().for_each(|unit| unit.skips = 0);
         }
+        let mut unit = Unit {
+            skips: 0,
+            ..task.unit
+        };
+        if planted(Bug::AttemptsNotStored) {
+            unit.attempts = 0;
+        }
         Some(TaskEntry {
             group: task.group,
             policy: self.policies.get(task.policy),
             priority: task.priority,
             submitted_at: task.submitted_at,
-            unit: Unit {
-                skips: 0,
-                ..task.unit
-            },
+            unit,
             extra,
         })
     }
 
     fn restore_group(&mut self, id: GroupId, entry: GroupEntry) {
         let mut group = Group::new(entry.name.clone());
-        group.max_running = entry.max_running;
+        let forgets = planted(Bug::LimitForgottenAtRestart);
+        group.max_running = entry.max_running.filter(|_| !forgets);
         group.paused = entry.paused;
         group.last_served = entry.last_served;
         group.succeeded = entry.succeeded;
@@ -385,7 +392,11 @@ impl State {
             match unit.phase {
                 UnitPhase::Queued(_) => {
                     group.queued += 1;
-                    let level = group.level_mut(task.priority);
+                    let turned = planted(Bug::PriorityInvertedAtRestart);
+                    let level = group.level_mut(match turned {
+                        true => PRIORITY_MAX + 1 - task.priority,
+                        false => task.priority,
+                    });
                     if key.index().is_none() {
                         level.push_fresh(id);
                         task.in_fresh = true;

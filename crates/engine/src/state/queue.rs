@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{Task, TaskTable};
 use crate::id::{Key, TaskId};
+use crate::planted::{Bug, planted};
 
 /// Ids in one piece of the queue: growing never copies more than the list of pieces.
 const PIECE: usize = 1_024;
@@ -98,6 +99,7 @@ impl Level {
             .front()
             .and_then(|id| fresh_key(id, tasks.get(id)?));
         match (fresh, self.returned_head(tasks)) {
+            (Some(fresh), Some(_)) if planted(Bug::RetriesGoLast) => Some(fresh),
             (Some(fresh), Some(returned)) => Some(fresh.min(returned)),
             (fresh, returned) => fresh.or(returned),
         }

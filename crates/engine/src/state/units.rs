@@ -2,6 +2,7 @@
 
 use super::{EntryKey, State, Task, Timer, Unit, UnitPhase};
 use crate::id::{GroupId, Key, TaskId};
+use crate::planted::{Bug, planted};
 use crate::reason::{Phase, Reason};
 use crate::time::Timestamp;
 
@@ -45,6 +46,7 @@ impl State {
             Some(_) => task.extra.as_ref().is_some_and(|extra| !extra.expired),
             None => !matches!(task.unit.phase, UnitPhase::Running),
         };
+        let waits = waits && !planted(Bug::ExpiredDispatched);
         if let Some(at) = task.expires_at().filter(|_| waits) {
             self.timers.set(at, Timer::Expire(id.key()));
         }
@@ -212,7 +214,11 @@ impl State {
             self.timers.clear(until, Timer::Due(id.key()));
         }
         if let Some(dedup) = task.dedup() {
-            self.dedup.end(task.group, dedup, id, at);
+            let kept_from = match planted(Bug::DedupForgottenAtEnd) {
+                true => Timestamp(0),
+                false => at,
+            };
+            self.dedup.end(task.group, dedup, id, kept_from);
             self.touch(EntryKey::Dedup(task.group, dedup));
         }
         if task.stored {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use capataz_engine::planted::{Bug, planted};
 use capataz_engine::{Answer, Command, Hello, Outcome, Rejection, Report, Span, Usage, WorkerId};
 
 use super::lease_clock::Holder;
@@ -24,6 +25,9 @@ impl Owner {
             Input::Query(ask) => {
                 // The answer may hold what is provisional: it waits like every other reply.
                 let answer = ask(&self.state, self.tail_with_turn());
+                if planted(Bug::CountBeforeSync) {
+                    return answer();
+                }
                 self.releases.push(Release::Call(answer));
             }
             Input::Join(hello, session) => self.join(hello, session),
@@ -69,6 +73,9 @@ impl Owner {
         };
         let position = self.tail_with_turn();
         let result = result.map(|answer| Called { answer, position });
+        if result.is_err() && planted(Bug::RefusalBeforeSync) {
+            return reply(result);
+        }
         self.releases
             .push(Release::Call(Box::new(move || reply(result))));
     }
@@ -245,7 +252,8 @@ impl Owner {
     fn touch(&mut self, token: Token, reply: Reply<()>) {
         let (key, attempt) = token;
         let current = self.leases.is_armed(Holder::Lease(token));
-        let result = if current && self.state.lease_is_current(key, attempt) {
+        let current = current && self.state.lease_is_current(key, attempt);
+        let result = if current || planted(Bug::StaleTouchAccepted) {
             let deadline = self.now.mono + self.options.lost_after();
             self.leases.arm(Holder::Lease(token), deadline);
             self.prove_term();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use capataz_engine::planted::{Bug, planted};
 use capataz_engine::{Change, Command, Event, LimitsInForce, State, Timestamp, WorkerId};
 use capataz_journal::Position;
 
@@ -119,7 +120,8 @@ impl Owner {
         let clock = LeaderClock::new(now, state.last_at());
         let mut leases = LeaseClock::default();
         let deadline = now.mono + options.lost_after();
-        for worker in state.worker_views() {
+        let views = state.worker_views().into_iter();
+        for worker in views.filter(|_| !planted(Bug::LeasesNotRearmed)) {
             leases.arm(Holder::Worker(worker.id), deadline);
             for token in worker.leases.iter().filter(|_| worker.polling) {
                 leases.arm(Holder::Lease(*token), deadline);
@@ -267,6 +269,7 @@ impl Owner {
     /// Whether this leader may act on what only its clock tells it.
     pub(super) fn in_term(&self) -> bool {
         self.now.mono.saturating_sub(self.confirmed_at) <= self.options.term
+            || planted(Bug::HeartbeatAfterTerm)
     }
 
     /// Whether a record on its way will say so, once it is durable.
@@ -478,8 +481,9 @@ impl Owner {
         for (worker, tasks) in &mut work {
             tasks.retain(|task| {
                 let (key, attempt) = task.token;
-                self.state.lease_is_current(key, attempt)
-                    && self.state.lease_holder(key, attempt) == Some(*worker)
+                planted(Bug::EndedLeaseSent)
+                    || self.state.lease_is_current(key, attempt)
+                        && self.state.lease_holder(key, attempt) == Some(*worker)
             });
         }
         work.retain(|_, tasks| !tasks.is_empty());
