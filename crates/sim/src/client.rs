@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use capataz_api::proto;
-use capataz_engine::{Command, OnLost, PodSettings, Request, TaskId};
+use capataz_engine::{Command, Key, OnLost, PodSettings, Request, TaskId};
 use capataz_server::convert;
 use capataz_server::owner::{Called, Input};
 use prost::Message;
@@ -39,10 +39,14 @@ pub(crate) enum Kind {
     Submit { bodies: Vec<Bytes> },
     /// The end of a task.
     Cancel { task: u64 },
-    /// The next round of a task.
-    Retry { task: u64 },
+    /// The next round of a task, or of an element of an array.
+    Retry { key: Key },
     /// A pod's settings.
     SetPod { pod: usize, hold: bool },
+    /// How many tasks live.
+    Count,
+    /// Whoever vouches for it: nothing of a pod's lost attempts is left.
+    ReleasePod { pod: String },
     /// A group's settings.
     SetGroup {
         group: usize,
@@ -109,10 +113,12 @@ impl World {
         // More than can be done soon would only wait.
         let live = self.master.process.as_ref();
         let busy = live.is_none_or(|process| process.owner.state().live_tasks() > BUSY);
-        let most = if busy { 23 } else { 100 };
+        let most = if busy { 26 } else { 100 };
         match (self.chance.below(most), task) {
             (0..12, Some(task)) => Kind::Cancel { task },
-            (12..20, Some(task)) => Kind::Retry { task },
+            (12..20, Some(task)) => Kind::Retry {
+                key: self.draw_unit(task),
+            },
             (20..23, _) => Kind::SetGroup {
                 group: self.chance.index(self.options.groups),
                 paused: self.chance.percent(30),
@@ -121,6 +127,7 @@ impl World {
                     .percent(50)
                     .then(|| 1 + self.chance.below(4) as u32),
             },
+            (23..26, _) => Kind::Count,
             _ => {
                 let count = self.chance.between(1, 4);
                 let bodies = (0..count).map(|_| self.draw_task());
@@ -128,6 +135,15 @@ impl World {
                     bodies: bodies.collect(),
                 }
             }
+        }
+    }
+
+    /// The task itself, or an element if it is an array.
+    fn draw_unit(&mut self, task: u64) -> Key {
+        let id = TaskId(task);
+        match self.ledger.elements(task) {
+            Some(count) => id.element(self.chance.below(u64::from(count)) as u32),
+            None => id.key(),
         }
     }
 
@@ -220,9 +236,26 @@ impl World {
 
     /// A call has reached the master.
     pub(crate) fn call_arrives(&mut self, id: CallId) {
-        let Some(process) = &self.master.process else {
+        let call = &self.clients[id.client].calls[id.call];
+        // A copy that a master finds when it has long been answered, and that it may have forgotten
+        // because its clock jumped, shall not undo what operators did last.
+        if self.tidied && call.told.is_some() {
+            return;
+        }
+        let Some(command) = self.command(id) else {
             return;
         };
+        let spoken = Arc::clone(&self.master.spoken);
+        let reply = move |result: Result<Called, _>| {
+            let mut spoken = spoken.lock().unwrap_or_else(PoisonError::into_inner);
+            spoken.push(Spoken::Answer(id, result));
+        };
+        self.input(Input::Command(command, Box::new(reply)));
+    }
+
+    /// What a call asks of the owner; `None` when it is dealt with already.
+    fn command(&mut self, id: CallId) -> Option<Command> {
+        let process = self.master.process.as_ref()?;
         let call = &self.clients[id.client].calls[id.call];
         let once = |command| Command::Once {
             request: Request {
@@ -234,29 +267,40 @@ impl World {
         let command = match &call.kind {
             Kind::Submit { bodies } => match convert::submission(&call.request, bodies.clone()) {
                 Ok(submission) => Command::Submit(submission),
-                Err(error) => return self.violate(format!("a submit is refused: {error}")),
+                Err(error) => {
+                    self.violate(format!("a submit is refused: {error}"));
+                    return None;
+                }
             },
             Kind::Cancel { .. } if self.mutant == Some(Mutant::CancelAnsweredOnly) => {
-                return self.answer(id, Told::Done(Vec::new()));
+                self.answer(id, Told::Done(Vec::new()));
+                return None;
             }
             Kind::Cancel { task } => once(Command::Cancel {
                 key: TaskId(*task).key(),
                 note: String::new(),
             }),
-            Kind::Retry { task } => {
-                // The store must have seen the task end.
-                if self.master.store.position() < process.owner.tail() {
-                    return self.wait_for_store(id);
-                }
-                match self.master.store.revival(TaskId(*task)) {
-                    Some(revival) => once(Command::Retry(revival)),
-                    None => return self.answer(id, Told::Refused),
-                }
+            // The store must have seen the task end.
+            Kind::Retry { .. } if self.master.store.position() < process.owner.tail() => {
+                self.wait_for_store(id);
+                return None;
             }
+            Kind::Retry { key } => match self.master.store.revival(*key) {
+                Some(revival) => once(Command::Retry(revival)),
+                None => {
+                    self.answer(id, Told::Refused);
+                    return None;
+                }
+            },
             Kind::SetPod { pod, hold } => once(Command::SetPod {
                 pod: format!("p{pod}"),
                 settings: self.pod_settings(*hold),
             }),
+            Kind::ReleasePod { pod } => once(Command::ReleasePod { pod: pod.clone() }),
+            Kind::Count => {
+                self.count(id);
+                return None;
+            }
             Kind::SetGroup {
                 group,
                 paused,
@@ -267,12 +311,20 @@ impl World {
                 paused: Some(*paused),
             }),
         };
+        Some(command)
+    }
+
+    /// Asks how many tasks live, and for the position at which that is true.
+    fn count(&mut self, id: CallId) {
         let spoken = Arc::clone(&self.master.spoken);
-        let reply = move |result: Result<Called, _>| {
-            let mut spoken = spoken.lock().unwrap_or_else(PoisonError::into_inner);
-            spoken.push(Spoken::Answer(id, result));
-        };
-        self.input(Input::Command(command, Box::new(reply)));
+        self.input(Input::Query(Box::new(move |state, position| {
+            // What is counted does not matter, only when it is told.
+            let _ = state.live_tasks();
+            Box::new(move || {
+                let mut spoken = spoken.lock().unwrap_or_else(PoisonError::into_inner);
+                spoken.push(Spoken::Count(id, position));
+            })
+        })));
     }
 
     /// Copies of a call wait together.
@@ -315,7 +367,7 @@ impl World {
         if told != Told::Refused
             && let Kind::Cancel { task } = self.clients[id.client].calls[id.call].kind
             && !self.ledger.has_ended(task)
-            && self.ledger.revivals(task).is_none_or(|times| times == 0)
+            && !self.ledger.was_revived(task)
         {
             return self.violate(format!("task {task} was cancelled, it is said, and lives"));
         }

@@ -1,4 +1,4 @@
-//! The disk under the journal: the faulty one, or for one planted bug one whose syncs do nothing.
+//! The disk under the journal: the faulty one, or for planted bugs one that is used carelessly.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -11,22 +11,24 @@ use crate::mutant::Mutant;
 /// The disk that a journal is opened on.
 pub(crate) fn for_journal(disk: &FaultyDisk, mutant: Option<Mutant>) -> Arc<dyn Disk> {
     match mutant {
-        Some(Mutant::SyncSkipped) => Arc::new(Forgetful(disk.clone())),
+        Some(
+            mutant @ (Mutant::SyncSkipped | Mutant::FolderNotSynced | Mutant::FailedSyncRetried),
+        ) => Arc::new(Careless(disk.clone(), mutant)),
         _ => Arc::new(disk.clone()),
     }
 }
 
-struct Forgetful(FaultyDisk);
+struct Careless(FaultyDisk, Mutant);
 
-struct ForgetfulFile(Arc<dyn DiskFile>);
+struct CarelessFile(Arc<dyn DiskFile>, Mutant);
 
-impl Disk for Forgetful {
+impl Disk for Careless {
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(ForgetfulFile(self.0.create(name)?)))
+        Ok(Arc::new(CarelessFile(self.0.create(name)?, self.1)))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(ForgetfulFile(self.0.open(name)?)))
+        Ok(Arc::new(CarelessFile(self.0.open(name)?, self.1)))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -46,7 +48,10 @@ impl Disk for Forgetful {
     }
 
     fn sync_folder(&self, folder: &str) -> io::Result<()> {
-        self.0.sync_folder(folder)
+        match self.1 {
+            Mutant::FolderNotSynced => Ok(()),
+            _ => self.0.sync_folder(folder),
+        }
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
@@ -58,7 +63,7 @@ impl Disk for Forgetful {
     }
 }
 
-impl DiskFile for ForgetfulFile {
+impl DiskFile for CarelessFile {
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
         self.0.read_at(into, offset)
     }
@@ -68,7 +73,11 @@ impl DiskFile for ForgetfulFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        Ok(())
+        match self.1 {
+            Mutant::SyncSkipped => Ok(()),
+            Mutant::FailedSyncRetried => self.0.sync().or_else(|_| self.0.sync()),
+            _ => self.0.sync(),
+        }
     }
 
     fn size(&self) -> io::Result<u64> {

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use capataz_journal::disk::Disk;
 use capataz_journal::disk::faulty::Operation;
 use capataz_journal::{FileJournal, FileOptions, OpenError};
+use capataz_server::owner::Token;
 
-use crate::client::Kind;
+use crate::client::{CallId, Kind};
 use crate::clock::{SECOND, Time};
 use crate::figures::Fault;
 use crate::world::{Happening, World};
 
 /// Kinds that the agenda draws from, with their weights; the others follow from options and tasks.
-const DRAWN: [(Fault, u64); 19] = [
+const DRAWN: [(Fault, u64); 25] = [
     (Fault::MasterPowerCut, 8),
     (Fault::MasterKill, 8),
     (Fault::MasterPause, 5),
@@ -25,17 +26,28 @@ const DRAWN: [(Fault, u64); 19] = [
     (Fault::Rival, 2),
     (Fault::WorkerKill, 8),
     (Fault::WorkerPause, 8),
+    (Fault::WorkerGone, 1),
+    (Fault::PollerKill, 3),
+    (Fault::PollerPause, 4),
     (Fault::HostFreeze, 5),
     (Fault::WorkerDrain, 4),
     (Fault::PartitionUp, 6),
     (Fault::PartitionDown, 6),
     (Fault::PartitionBoth, 6),
+    (Fault::PartitionTwice, 5),
     (Fault::ConnectionBreak, 10),
+    (Fault::RetryStorm, 4),
     (Fault::ClockJump, 4),
     (Fault::CrashInAppend, 5),
+    (Fault::Takeover, 8),
 ];
 /// How far a clock jumps at the most: beyond what a leader follows.
 const JUMP: i64 = 3_600 * SECOND as i64;
+
+/// How long a REST worker stands still at the most.
+const FORGOTTEN: Time = 150 * SECOND;
+/// Calls that each client repeats in a storm.
+const STORMED: usize = 20;
 
 impl World {
     /// Whether faults may happen now.
@@ -72,15 +84,22 @@ impl World {
         match fault {
             Fault::WorkerKill
             | Fault::WorkerPause
+            | Fault::WorkerGone
             | Fault::HostFreeze
             | Fault::WorkerDrain
             | Fault::PartitionUp
             | Fault::PartitionDown
-            | Fault::PartitionBoth => self.strike_worker(fault, worker),
+            | Fault::PartitionBoth
+            | Fault::PartitionTwice => self.strike_worker(fault, worker),
+            Fault::PollerKill | Fault::PollerPause => self.strike_poller(fault),
             Fault::ConnectionBreak => self.strike_connection(),
+            Fault::RetryStorm => self.storm(),
             Fault::ClockJump => {
                 self.fault(fault);
                 let by = self.chance.below(JUMP as u64 * 2) as i64 - JUMP;
+                if let Some(process) = &mut self.master.process {
+                    process.pace.jumps += 1;
+                }
                 self.master.clock.offset += if self.chance.percent(50) {
                     by
                 } else {
@@ -94,6 +113,7 @@ impl World {
 
     fn strike_worker(&mut self, fault: Fault, index: usize) {
         let until = self.now + self.span();
+        let others = self.workers.iter().filter(|worker| !worker.gone).count() - 1;
         let worker = &mut self.workers[index];
         let link = &mut self.network.links[index];
         match fault {
@@ -106,8 +126,20 @@ impl World {
             }
             Fault::PartitionUp => link.up_blocked = until,
             Fault::PartitionDown => link.down_blocked = until,
+            // Late answers get through, and then nothing at all.
+            Fault::PartitionTwice => {
+                let pause = self.chance.below(self.options.lease_ttl / 2);
+                link.down_blocked = self.now + pause;
+                self.plan(self.now + pause + SECOND / 10, Happening::CutOff(index));
+            }
             Fault::PartitionBoth => (link.up_blocked, link.down_blocked) = (until, until),
             Fault::WorkerKill if worker.process.is_some() => {
+                self.fault(fault);
+                return self.kill_worker(index);
+            }
+            // Somebody has to be left to do the work.
+            Fault::WorkerGone if worker.process.is_some() && others > 0 => {
+                worker.gone = true;
                 self.fault(fault);
                 return self.kill_worker(index);
             }
@@ -121,12 +153,57 @@ impl World {
         self.fault(fault);
     }
 
+    /// A worker's host can reach nobody for longer than a lease.
+    pub(crate) fn cut_off(&mut self, index: usize) {
+        if self.trouble() {
+            let until = self.now + self.options.lease_ttl * 2;
+            let link = &mut self.network.links[index];
+            (link.up_blocked, link.down_blocked) = (until, until);
+        }
+    }
+
     /// A time that is often shorter and often longer than a lease.
     fn span(&mut self) -> Time {
         let ttl = self.options.lease_ttl;
         match self.chance.percent(50) {
             true => self.chance.below(ttl),
             false => self.chance.below(ttl * 3),
+        }
+    }
+
+    /// All clients repeat what they asked for lately, answered or not, many times at once.
+    fn storm(&mut self) {
+        self.fault(Fault::RetryStorm);
+        for client in 0..self.clients.len() {
+            let calls = self.clients[client].calls.len();
+            for call in calls.saturating_sub(STORMED)..calls {
+                for _ in 0..self.chance.between(2, 8) {
+                    let at = self.now + self.chance.below(self.options.delay_max);
+                    self.plan(at, Happening::CallArrives(CallId { client, call }));
+                }
+            }
+        }
+    }
+
+    fn strike_poller(&mut self, fault: Fault) {
+        if self.pollers.is_empty() {
+            return;
+        }
+        self.fault(fault);
+        let index = self.chance.index(self.pollers.len());
+        match fault {
+            Fault::PollerKill => self.kill_poller(index),
+            _ => {
+                let pause = match self.chance.percent(30) {
+                    // Longer than the master remembers who polls.
+                    true => self.chance.below(FORGOTTEN),
+                    false => self.span(),
+                };
+                match self.chance.percent(50) {
+                    true => self.pollers[index].pause_next = Some(pause),
+                    false => self.pollers[index].pause(self.now + pause),
+                }
+            }
         }
     }
 
@@ -141,6 +218,16 @@ impl World {
     }
 
     fn strike_master(&mut self, fault: Fault) {
+        let of_disk = [
+            Fault::CrashInAppend,
+            Fault::FailedSync,
+            Fault::FailedWrite,
+            Fault::DiskFull,
+            Fault::Rival,
+        ];
+        if self.shared.is_some() && of_disk.contains(&fault) {
+            return;
+        }
         let until = self.now + self.span();
         match fault {
             Fault::MasterPowerCut | Fault::MasterKill => {
@@ -171,7 +258,8 @@ impl World {
                 self.fault(fault);
                 self.master.slow_store_until = until;
             }
-            Fault::Rival => self.rival(),
+            Fault::Rival => self.knock(),
+            Fault::Takeover => self.take_over(),
             _ => {}
         }
     }
@@ -192,7 +280,7 @@ impl World {
     }
 
     /// Another process wants to lead on the same disk: the lock refuses it, and nothing changes.
-    fn rival(&mut self) {
+    fn knock(&mut self) {
         self.fault(Fault::Rival);
         let options = FileOptions {
             segment_bytes: self.options.segment_bytes,
@@ -215,7 +303,17 @@ impl World {
         self.master.disk.heal();
         self.master.disk.set_capacity(None);
         (self.master.slow_appends_until, self.master.slow_store_until) = (0, 0);
+        (self.rival.slow_appends_until, self.rival.slow_store_until) = (0, 0);
         self.crash_next = false;
+        for index in 0..self.pollers.len() {
+            let latest = self.now + self.options.lease_ttl * 3;
+            let poller = &mut self.pollers[index];
+            poller.pause_next = None;
+            if poller.paused_until > latest {
+                poller.paused_until = latest;
+                self.plan_look(index, latest);
+            }
+        }
     }
 
     /// Operators lift what holds tasks back, when no earlier call can undo it.
@@ -228,6 +326,21 @@ impl World {
                 max_running: None,
             };
             self.call(0, kind);
+        }
+    }
+
+    /// Operators look after pods whose worker never comes back: when nothing of its attempts is
+    /// left they say so.
+    pub(crate) fn release_pods(&mut self) {
+        for (pod, held) in self.ledger.held() {
+            let sandboxes = self.workers.iter();
+            let sandboxes = sandboxes.flat_map(|worker| worker.sandboxes.values());
+            let polled = self.pollers.iter().flat_map(|poller| poller.running(true));
+            let mut tokens: Vec<Token> = polled.collect();
+            tokens.extend(sandboxes.map(|sandbox| (sandbox.key, sandbox.attempt)));
+            if !tokens.iter().any(|token| held.contains(token)) {
+                self.call(0, Kind::ReleasePod { pod });
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use capataz_api::proto;
 use capataz_engine::{Attempt, Key};
 use capataz_worker::session::{Call, Incarnation, LinkError, Logic, SessionOptions};
 use capataz_worker::{Assignment, AttemptId, Boottime, Finished, Outcome, Report, Stop};
@@ -41,6 +42,8 @@ pub(crate) struct Process {
     /// What the executor has said while the process did not run.
     inbox: VecDeque<Report>,
     tick_at: Time,
+    /// When it said last that it lives: no lease can count from later.
+    beat_at: Boottime,
 }
 
 /// A worker with its host.
@@ -56,6 +59,10 @@ pub(crate) struct Worker {
     /// The whole host stands still until then.
     pub(crate) frozen_until: Time,
     pub(crate) sandboxes: BTreeMap<(u64, AttemptId), Sandbox>,
+    /// It never starts again.
+    pub(crate) gone: bool,
+    /// Which of its connections was welcomed last.
+    pub(crate) welcomed: u64,
 }
 
 impl Worker {
@@ -68,6 +75,8 @@ impl Worker {
             paused_until: 0,
             frozen_until: 0,
             sandboxes: BTreeMap::new(),
+            gone: false,
+            welcomed: 0,
         }
     }
 
@@ -85,7 +94,7 @@ impl World {
     /// A new process begins, after its guard has cleared away what the last one left.
     pub(crate) fn start_worker(&mut self, index: usize) {
         let asleep = self.workers[index].asleep_until();
-        if self.workers[index].process.is_some() {
+        if self.workers[index].process.is_some() || self.workers[index].gone {
             return;
         }
         if asleep > self.now {
@@ -112,6 +121,7 @@ impl World {
             connection: None,
             inbox: VecDeque::new(),
             tick_at: 0,
+            beat_at: worker.boottime(self.now),
         });
         let life = worker.life;
         self.say(|| format!("w{index} starts, life {life}"));
@@ -119,6 +129,9 @@ impl World {
     }
 
     fn clear_sandboxes(&mut self, index: usize) {
+        if self.mutant == Some(Mutant::OrphansLeftRunning) {
+            return;
+        }
         self.workers[index].sandboxes.clear();
     }
 
@@ -154,6 +167,9 @@ impl World {
         let frozen = self.workers[index].frozen_until;
         if frozen > self.now {
             return self.plan(frozen, Happening::GuardSweep(index, life));
+        }
+        if self.mutant == Some(Mutant::OrphansLeftRunning) {
+            return;
         }
         let sandboxes = &mut self.workers[index].sandboxes;
         sandboxes.retain(|(owner, _), _| *owner != life);
@@ -201,6 +217,9 @@ impl World {
             };
             match (frame, connection) {
                 (Some(frame), Some(connection)) => {
+                    if let Some(proto::worker_frame::Frame::Heartbeat(_)) = frame.frame {
+                        process.beat_at = now;
+                    }
                     self.send_up(connection, Up::Frame(Box::new(frame)));
                 }
                 _ if idle => break,
@@ -242,8 +261,9 @@ impl World {
             Call::Connect(hello) => {
                 self.disconnect(index);
                 let connection = self.connect(index, *hello);
+                let now = self.workers[index].boottime(self.now);
                 if let Some(process) = &mut self.workers[index].process {
-                    process.connection = Some(connection);
+                    (process.connection, process.beat_at) = (Some(connection), now);
                 }
             }
             Call::Disconnect => self.disconnect(index),
@@ -332,13 +352,17 @@ impl World {
     }
 
     /// What really runs in a pod: never more than its slots, as its policy promises.
-    fn check_pod(&mut self, pod: usize) {
+    pub(crate) fn check_pod(&mut self, pod: usize) {
         let hold = self.holds[pod];
         let here = self.workers.iter().filter(|worker| worker.pod == pod);
+        let polled = self.pollers.iter().filter(|poller| poller.pod == pod);
+        let polled = polled.flat_map(|poller| poller.running(hold));
         let running: Vec<String> = here
             .flat_map(|worker| worker.sandboxes.values())
             .filter(|sandbox| hold || !sandbox.frozen)
-            .map(|sandbox| format!("{}/{}", sandbox.key, sandbox.attempt))
+            .map(|sandbox| (sandbox.key, sandbox.attempt))
+            .chain(polled)
+            .map(|(key, attempt)| format!("{key}/{attempt}"))
             .collect();
         if running.len() > self.options.slots as usize {
             let slots = self.options.slots;
@@ -348,6 +372,18 @@ impl World {
 
     fn extend(&mut self, index: usize, ids: &[AttemptId], lease: Boottime) {
         let worker = &mut self.workers[index];
+        let lease = match self.mutant {
+            Some(Mutant::LeaseCountsFromAnswer) => {
+                worker.boottime(self.now) + Duration::from_micros(self.options.lease_ttl)
+            }
+            _ => lease,
+        };
+        let beat_at = worker.process.as_ref().map(|process| process.beat_at);
+        if beat_at.is_some_and(|at| lease > at + Duration::from_micros(self.options.lease_ttl)) {
+            return self.violate(format!(
+                "w{index} extends a lease beyond its last heartbeat"
+            ));
+        }
         for id in ids {
             if let Some(sandbox) = worker.sandboxes.get_mut(&(worker.life, *id)) {
                 sandbox.lease = sandbox.lease.max(lease);
@@ -375,6 +411,13 @@ impl World {
             Stop::LeaseLost => Outcome::LeaseLost,
         };
         self.plan(at, Happening::SandboxEnd(index, life, id));
+        if self.mutant == Some(Mutant::EndReportedEarly)
+            && let Some(process) = &mut self.workers[index].process
+        {
+            let finished = Box::new(Finished::bare(Outcome::Cancelled));
+            process.inbox.push_back(Report::Finished(id, finished));
+            self.plan(self.now, Happening::WorkerTick(index));
+        }
     }
 
     /// The guard looks whether a lease has run out.
@@ -441,9 +484,10 @@ fn outcome(work: Work, attempt: Attempt) -> Outcome {
     match work.deed {
         Deed::Fail if attempt % 2 == 1 => Outcome::failed(FailReason::Error, "as asked"),
         Deed::Fatal => Outcome::fatal("as asked"),
-        Deed::Again if attempt == 1 => Outcome::Again {
+        Deed::Again | Deed::AgainThenFail if attempt == 1 => Outcome::Again {
             after: Duration::ZERO,
         },
-        Deed::Succeed | Deed::Fail | Deed::Again | Deed::Poison => Outcome::Succeeded,
+        Deed::AgainThenFail if attempt == 2 => Outcome::failed(FailReason::Error, "as asked"),
+        _ => Outcome::Succeeded,
     }
 }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use capataz_api::proto::worker_frame;
 use capataz_engine::{Outcome, Report, Usage};
 use capataz_journal::disk::faulty::FaultyDisk;
-use capataz_journal::{Append, FileJournal, Journal, Position, Room, Writer};
+use capataz_journal::{Append, Journal, Position, Room, Writer};
+use capataz_server::feed::Feed;
 use capataz_server::owner::{Input, Owner, Session, ToAppend, Token};
 use capataz_server::store::Batch;
 
@@ -17,6 +18,8 @@ use crate::figures::Fault;
 use crate::frames;
 use crate::mutant::Mutant;
 use crate::network::Up;
+use crate::pace::Pace;
+use crate::rivals::Heard;
 use crate::spoken::Spoken;
 use crate::store::ModelStore;
 use crate::world::{Happening, World};
@@ -37,25 +40,30 @@ pub(crate) fn empty<T>(shared: &Shared<T>) -> Vec<T> {
 /// A running master.
 pub(crate) struct Process {
     pub(crate) owner: Owner,
-    pub(crate) journal: FileJournal,
+    pub(crate) journal: Box<dyn Journal>,
     pub(crate) writer: Writer,
     pub(crate) backlog: VecDeque<Input>,
     /// Records that wait for the journal's thread.
     queue: VecDeque<ToAppend>,
     /// Records in the append that goes on.
-    syncing: Vec<ToAppend>,
+    pub(crate) syncing: Vec<ToAppend>,
+    /// What a shared journal has answered.
+    pub(crate) heard: Option<Heard>,
     pub(crate) batches: Shared<Batch>,
+    pub(crate) feed: Feed,
     turn_at: Time,
     store_busy: bool,
     room: bool,
+    pub(crate) pace: Pace,
 }
 
 impl Process {
     pub(crate) fn new(
         owner: Owner,
-        journal: FileJournal,
+        journal: Box<dyn Journal>,
         writer: Writer,
         batches: Shared<Batch>,
+        feed: Feed,
     ) -> Process {
         Process {
             owner,
@@ -64,10 +72,13 @@ impl Process {
             backlog: VecDeque::new(),
             queue: VecDeque::new(),
             syncing: Vec::new(),
+            heard: None,
             batches,
+            feed,
             turn_at: Time::MAX,
             store_busy: false,
             room: true,
+            pace: Pace::default(),
         }
     }
 }
@@ -128,6 +139,7 @@ impl World {
         };
         match (frame, session) {
             (Some(worker_frame::Frame::Hello(hello)), None) => {
+                let count = hello.connection;
                 let Some(hello) = frames::hello(hello) else {
                     return self.violate("a hello that cannot be read".to_owned());
                 };
@@ -138,6 +150,7 @@ impl World {
                 };
                 let session = Session {
                     number: id,
+                    connection: count,
                     send: Box::new(send),
                 };
                 self.input(Input::Join(hello, session));
@@ -145,6 +158,12 @@ impl World {
             (Some(frame), Some(worker)) => {
                 if let worker_frame::Frame::Goodbye(_) = frame {
                     self.close_at_master(id);
+                }
+                let mono = self.master.clock.mono(self.now);
+                if let (worker_frame::Frame::Heartbeat(beat), Some(process)) =
+                    (&frame, &mut self.master.process)
+                {
+                    process.pace.hears(id, beat.sequence, mono);
                 }
                 if let Some(mut input) = frames::input(worker, id, frame) {
                     if self.mutant == Some(Mutant::StaleTokenAccepted) {
@@ -185,7 +204,12 @@ impl World {
             if self.mutant == Some(Mutant::AckBeforeSync) {
                 process.owner.durable(append.expected.advance(1));
             }
+            let (position, at) = (append.expected.get(), process.owner.state().last_at().0);
             process.queue.push_back(append);
+            let timely = process.pace.sends(position, self.now, now.mono, at);
+            if let Err(violation) = timely {
+                return self.violate(violation);
+            }
         }
         self.after_owner();
     }
@@ -226,12 +250,21 @@ impl World {
         };
         if process.syncing.is_empty() && !process.queue.is_empty() {
             process.syncing = process.queue.drain(..).collect();
-            self.plan(at, Happening::Appended(generation));
+            match (self.shared.is_some(), process.syncing.first()) {
+                (true, Some(first)) => {
+                    let expected = first.expected;
+                    self.take_off(expected, longest);
+                }
+                _ => self.plan(at, Happening::Appended(generation)),
+            }
         }
     }
 
     /// The append that goes on comes to its end.
     pub(crate) fn finish_append(&mut self) {
+        if self.shared.is_some() {
+            return self.hear_of_append();
+        }
         let Some(process) = &mut self.master.process else {
             return;
         };
@@ -249,14 +282,24 @@ impl World {
             }
         };
         let (epoch, writer) = (process.writer.epoch, process.writer.id);
+        let exact = group.len() == 1;
         for append in group {
             let position = append.expected.get();
             self.becomes_durable(position, epoch, writer, &append.record);
         }
+        self.confirmed(tail, exact);
+    }
+
+    /// Records below `tail` are durable, and the owner hears of it: what it says now is `exact` when
+    /// only one of them is new.
+    pub(crate) fn confirmed(&mut self, tail: Position, exact: bool) {
+        self.exact = exact && !self.is_superseded();
         if let Some(process) = &mut self.master.process {
+            process.pace.confirms(tail.get());
             process.owner.durable(tail);
         }
         self.after_owner();
+        self.exact = false;
         self.maintain();
     }
 
@@ -322,13 +365,21 @@ impl World {
         let Some(process) = &mut self.master.process else {
             return;
         };
-        let position = self.master.store.checkpoint();
+        let position = match self.mutant {
+            Some(Mutant::TrimAboveStore) => process.journal.tail(),
+            Some(Mutant::TrimBeforeStoreSync) => self.master.store.position(),
+            _ => self.master.store.checkpoint(),
+        };
         let below = Position::new(position.get().saturating_sub(kept));
         let epoch = process.writer.epoch;
         self.plan(self.now + pause, Happening::Checkpoint(generation));
         let Some(process) = &mut self.master.process else {
             return;
         };
+        // Other masters start from stores that are behind.
+        if self.shared.is_some() {
+            return;
+        }
         if below > process.journal.first()
             && let Err(error) = process.journal.trim(below, epoch)
         {
@@ -344,10 +395,12 @@ impl World {
             return;
         };
         self.say(|| format!("master stops, power cut {power}"));
-        self.master.generation += 1;
+        let ended = self.master.generation;
+        self.last_generation += 1;
+        self.master.generation = self.last_generation;
         self.master.paused_until = 0;
         let group = std::mem::take(&mut process.syncing);
-        if !group.is_empty() {
+        if !group.is_empty() && self.shared.is_none() {
             self.fault(Fault::CrashInAppend);
             self.master.disk.cut_after(self.chance.below(6));
             if let Append::Committed { .. } = append(&mut process, &group) {
@@ -364,7 +417,7 @@ impl World {
             self.master.disk.kill();
             self.master.store.kill();
         }
-        self.break_all(if power { 3 * SECOND } else { 50 * MS });
+        self.break_all(ended, if power { 3 * SECOND } else { 50 * MS });
         let pause = self.chance.between(20 * MS, 4 * SECOND);
         self.plan(self.now + pause, Happening::MasterStart);
     }

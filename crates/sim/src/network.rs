@@ -5,8 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use capataz_api::proto;
 use capataz_engine::WorkerId;
 
-use crate::clock::Time;
+use crate::clock::{SECOND, Time};
+use crate::figures::Fault;
 use crate::world::{Happening, World};
+
+/// How long a connection takes at the most until its first frame has arrived: longer than the ten
+/// seconds after which a worker gives it up and makes another.
+const SLOW_HELLO: Time = 20 * SECOND;
 
 /// What travels to the master.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(crate) struct Connection {
     pub(crate) life: u64,
     up: VecDeque<(Time, Up)>,
     down: VecDeque<(Time, Down)>,
+    /// The generation of the master that it leads to.
+    pub(crate) master: u64,
     /// Who it is, once the master has said welcome.
     pub(crate) session: Option<WorkerId>,
     pub(crate) master_open: bool,
@@ -56,16 +63,28 @@ impl World {
     pub(crate) fn connect(&mut self, worker: usize, hello: proto::WorkerFrame) -> u64 {
         self.network.last += 1;
         let id = self.network.last;
+        let master = self.any_master();
         let connection = Connection {
             worker,
             life: self.workers[worker].life,
             up: VecDeque::new(),
             down: VecDeque::new(),
+            master,
             session: None,
             master_open: true,
             broken: false,
         };
         self.network.connections.insert(id, connection);
+        if self.trouble() && self.chance.percent(4) {
+            // It may arrive when its process has long been replaced.
+            self.fault(Fault::SlowHello);
+            let at = self.now + self.chance.below(SLOW_HELLO);
+            if let Some(connection) = self.network.connections.get_mut(&id) {
+                connection.up.push_back((at, Up::Frame(Box::new(hello))));
+            }
+            self.plan(at, Happening::Pump(id));
+            return id;
+        }
         self.send_up(id, Up::Frame(Box::new(hello)));
         id
     }
@@ -133,8 +152,12 @@ impl World {
     }
 
     /// The master's process is gone, and all its connections with it.
-    pub(crate) fn break_all(&mut self, longest: Time) {
-        let ids: Vec<u64> = self.network.connections.keys().copied().collect();
+    pub(crate) fn break_all(&mut self, generation: u64, longest: Time) {
+        let connections = self.network.connections.iter();
+        let ids: Vec<u64> = connections
+            .filter(|(_, connection)| connection.master == generation)
+            .map(|(id, _)| *id)
+            .collect();
         for id in ids {
             let at = self.now + self.chance.below(longest);
             let Some(connection) = self.network.connections.get_mut(&id) else {
@@ -159,7 +182,11 @@ impl World {
             let worker = connection.worker;
             let link = self.network.links[worker];
             let up = connection.up.front().map(|(at, _)| *at);
-            let up = up.map(|at| at.max(link.up_blocked).max(self.master.paused_until));
+            let asleep = match connection.master == self.rival.generation {
+                true => self.rival.paused_until,
+                false => self.master.paused_until,
+            };
+            let up = up.map(|at| at.max(link.up_blocked).max(asleep));
             let down = connection.down.front().map(|(at, _)| *at);
             let asleep = self.workers[worker].asleep_until();
             let down = down.map(|at| at.max(link.down_blocked).max(asleep));
@@ -183,8 +210,14 @@ impl World {
         let Some((_, message)) = connection.up.pop_front() else {
             return;
         };
-        if connection.master_open {
-            self.master_takes(id, message);
+        if !connection.master_open {
+            return;
+        }
+        let generation = connection.master;
+        match self.lives(generation) {
+            true => self.with_master(generation, |world| world.master_takes(id, message)),
+            // Nobody listens there.
+            false => self.close_at_master(id),
         }
     }
 

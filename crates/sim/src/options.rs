@@ -3,6 +3,10 @@
 use crate::chance::Chance;
 use crate::clock::{MS, SECOND, Time};
 
+/// What clocks may be fast or slow by where masters take over from each other, in millionths: the
+/// margin must cover three of them then. Real ones are fifty times better.
+const SHARED_DRIFT: i64 = 10_000;
+
 /// One simulation's parameters, all drawn from its seed.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -12,6 +16,8 @@ pub struct Options {
     pub calm: bool,
     /// Workers, each on a host of its own.
     pub workers: usize,
+    /// Workers that have nothing but an HTTP client.
+    pub pollers: usize,
     /// Pods; workers are dealt out over them.
     pub pods: usize,
     /// Slots of each pod.
@@ -42,6 +48,8 @@ pub struct Options {
     pub sync_max: Time,
     /// Bytes that the store may lag behind before new tasks are refused.
     pub lag_max: usize,
+    /// Two masters contend for a journal that both can reach, instead of one with a file.
+    pub shared: bool,
 }
 
 impl Options {
@@ -53,7 +61,7 @@ impl Options {
         let calm = chance.percent(12);
         let choose = |chance: &mut Chance, values: &[u64]| values[chance.index(values.len())];
         let pods = chance.between(1, 3) as usize;
-        Options {
+        let mut options = Options {
             seed,
             calm,
             workers: pods + chance.below(3) as usize,
@@ -78,7 +86,13 @@ impl Options {
             loss: if calm { 0 } else { chance.below(25) },
             sync_max: choose(chance, &[MS, 5 * MS, 40 * MS]),
             lag_max: choose(chance, &[4 << 10, 64 << 10, 256 << 20]) as usize,
+            shared: chance.percent(30),
+            pollers: chance.below(6).saturating_sub(3) as usize,
+        };
+        if options.shared {
+            options.drift = options.drift.min(SHARED_DRIFT);
         }
+        options
     }
 
     /// How long the leader may act on an unconfirmed leadership.

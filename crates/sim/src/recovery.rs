@@ -9,6 +9,7 @@ use capataz_engine::State;
 use capataz_journal::{
     Append, FileJournal, FileOptions, Journal, JournalId, OpenError, Position, ReadError, Writer,
 };
+use capataz_server::feed::Feed;
 use capataz_server::owner::{Owner, OwnerOptions};
 use capataz_server::record;
 use capataz_server::store::Batch;
@@ -34,6 +35,7 @@ enum Stopped {
 impl World {
     /// Starts the master, or finds out that it must try again.
     pub(crate) fn start_master(&mut self) {
+        self.change_machines();
         if self.master.process.is_some() {
             return;
         }
@@ -55,16 +57,23 @@ impl World {
         }
     }
 
-    fn open_journal(&self) -> Result<FileJournal, Stopped> {
+    fn open_journal(&self) -> Result<Box<dyn Journal>, Stopped> {
+        if let Some(journal) = &self.shared {
+            return Ok(Box::new(journal.clone()));
+        }
         let disk = disk::for_journal(&self.master.disk, self.mutant);
         let options = FileOptions {
             segment_bytes: self.options.segment_bytes,
             new_id: JournalId::from_bytes(*b"capataz-simulate"),
         };
-        FileJournal::open_on(disk, options).map_err(|error| match error {
-            OpenError::Disk(error) => Stopped::Again(error.to_string()),
-            error => Stopped::Broken(format!("the journal does not open: {error}")),
-        })
+        match FileJournal::open_on(disk, options) {
+            Ok(journal) => Ok(Box::new(journal)),
+            Err(OpenError::Disk(error)) => Err(Stopped::Again(error.to_string())),
+            Err(error) => {
+                let what = format!("the journal does not open: {error}");
+                Err(Stopped::Broken(what))
+            }
+        }
     }
 
     fn recover(&mut self) -> Result<(), Stopped> {
@@ -75,14 +84,14 @@ impl World {
             let what = format!("the store is at {position}, the journal from {first} to {tail}");
             return Err(Stopped::Broken(what));
         }
-        self.audit(&journal)?;
+        self.audit(journal.as_ref())?;
         let mut state = self
             .master
             .store
             .load()
             .map_err(|error| Stopped::Broken(format!("the store does not load: {error}")))?;
         if self.mutant != Some(Mutant::TailNotReplayed) {
-            self.replay(&journal, &mut state)?;
+            self.replay(journal.as_ref(), &mut state)?;
             self.check_hash("replay", &state);
         }
         let epoch = journal.last_writer().epoch.max(state.epoch()) + 1;
@@ -91,12 +100,17 @@ impl World {
         let writer = Writer { epoch, id };
         let batches: Shared<Batch> = Shared::default();
         let filled = Arc::clone(&batches);
-        let sink = move |batch| {
+        let tail = journal.tail();
+        let feed = Feed::new(journal.reader(), tail);
+        let fed = feed.clone();
+        let sink = move |batch: Batch| {
+            if !batch.events.is_empty() {
+                fed.push(batch.end, Arc::clone(&batch.events), batch.bytes);
+            }
             let mut filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
             filled.push(batch);
         };
         let now = self.master.clock.read(self.now);
-        let tail = journal.tail();
         let mut owner = Owner::new(state, tail, now, self.owner_options(), Box::new(sink));
         let Some(first) = owner.start_epoch(now, epoch, format!("{:x}", epoch)) else {
             return Err(Stopped::Broken("a leadership made no record".to_owned()));
@@ -115,7 +129,9 @@ impl World {
         for batch in empty(&batches) {
             self.master.store.push(batch);
         }
-        self.master.process = Some(Process::new(owner, journal, writer, batches));
+        let mut process = Process::new(owner, journal, writer, batches, feed);
+        process.pace.leads(now.mono);
+        self.master.process = Some(process);
         Ok(())
     }
 
@@ -130,7 +146,7 @@ impl World {
     }
 
     /// Everything that was durable is there, unchanged; what nobody was told of may be, too.
-    fn audit(&mut self, journal: &FileJournal) -> Result<(), Stopped> {
+    fn audit(&mut self, journal: &dyn Journal) -> Result<(), Stopped> {
         let (first, tail, known) = (journal.first(), journal.tail(), self.ledger.tail());
         if tail.get() < known {
             let what = format!("{known} records were durable, the journal ends at {tail}");
@@ -158,8 +174,11 @@ impl World {
     }
 
     /// Applies what the journal has beyond the store, and gives it to the store.
-    fn replay(&mut self, journal: &FileJournal, state: &mut State) -> Result<(), Stopped> {
+    fn replay(&mut self, journal: &dyn Journal, state: &mut State) -> Result<(), Stopped> {
         let mut position = self.master.store.position();
+        if self.mutant == Some(Mutant::RecordReplayedTwice) && position > journal.first() {
+            position = Position::new(position.get() - 1);
+        }
         while position < journal.tail() {
             let entries = read(journal, position)?;
             for entry in entries {
@@ -182,7 +201,7 @@ impl World {
     }
 }
 
-fn read(journal: &FileJournal, from: Position) -> Result<Vec<capataz_journal::Entry>, Stopped> {
+fn read(journal: &dyn Journal, from: Position) -> Result<Vec<capataz_journal::Entry>, Stopped> {
     journal
         .read(from, REPLAY_BYTES)
         .map_err(|error| match error {

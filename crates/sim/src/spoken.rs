@@ -1,21 +1,30 @@
 //! What the master says, checked against what is durable before it leaves.
 
+use std::time::Duration;
+
 use capataz_engine::{Answer, Rejection, TaskId};
-use capataz_server::owner::{CallError, Called, SessionMessage};
+use capataz_journal::Position;
+use capataz_server::owner::{CallError, Called, SessionMessage, Token};
 
 use crate::client::{CallId, Kind, Told};
+use crate::figures::Fault;
 use crate::frames;
 use crate::ledger::{Check, Ledger};
 use crate::master::empty;
 use crate::mutant::Mutant;
 use crate::network::Down;
-use crate::world::World;
+use crate::poller::Reply;
+use crate::world::{Happening, World};
 
 /// Something that leaves the owner.
 #[derive(Debug)]
 pub(crate) enum Spoken {
     /// A client's answer.
     Answer(CallId, Result<Called, CallError>),
+    /// A count of live tasks, which is true at a position.
+    Count(CallId, Position),
+    /// What a REST worker's process is answered.
+    Poller(usize, u64, Reply),
     /// A message on a connection.
     Session(u64, SessionMessage),
 }
@@ -27,6 +36,8 @@ impl World {
         for spoken in empty(&self.master.spoken) {
             match spoken {
                 Spoken::Answer(call, result) => self.speak_answer(call, result),
+                Spoken::Count(call, position) => self.speak_count(call, position),
+                Spoken::Poller(index, life, reply) => self.speak_reply(index, life, reply),
                 Spoken::Session(connection, message) => {
                     match &message {
                         SessionMessage::Welcome { .. } => welcomed.push(connection),
@@ -45,8 +56,15 @@ impl World {
     }
 
     fn speak_message(&mut self, id: u64, message: SessionMessage) {
-        if let Err(violation) = check_message(&self.ledger, &message) {
+        if let Err(violation) = check_message(&self.ledger, &message, self.exact) {
             return self.violate(format!("{violation}: {message:?}"));
+        }
+        let term = Duration::from_micros(self.options.term());
+        if let (SessionMessage::Heartbeat(sequence), Some(process)) =
+            (&message, &mut self.master.process)
+            && let Err(violation) = process.pace.answers(id, *sequence, term)
+        {
+            return self.violate(violation);
         }
         let Some(connection) = self.network.connections.get_mut(&id) else {
             return;
@@ -56,6 +74,13 @@ impl World {
         }
         if let SessionMessage::Welcome { worker, .. } = message {
             connection.session = Some(worker);
+            let (index, life) = (connection.worker, connection.life);
+            let worker = &mut self.workers[index];
+            let late = worker.life == life && worker.welcomed > id;
+            worker.welcomed = worker.welcomed.max(id);
+            if late && !self.is_superseded() {
+                return self.violate(format!("w{index} is welcomed where it is no more"));
+            }
         }
         let refused = matches!(message, SessionMessage::Refused(_));
         let lease_ttl = match self.mutant {
@@ -71,9 +96,53 @@ impl World {
         }
     }
 
+    fn speak_reply(&mut self, index: usize, life: u64, reply: Reply) {
+        let ledger = &self.ledger;
+        let in_force = |token: &Token| {
+            let lease = ledger.lease(token.0);
+            lease.is_some_and(|lease| lease.attempt == token.1 && !lease.revoked)
+        };
+        let sound = match &reply {
+            Reply::Leased(_, leased) => {
+                let mut tokens = leased.iter().map(|(token, _)| token);
+                tokens.all(|(key, attempt)| ledger.was_leased(*key, *attempt))
+            }
+            // What is refused must be over; what is renewed is judged by what it leads to.
+            Reply::Touched(token, _, renewed) => *renewed || !in_force(token),
+            Reply::Reported(token) => !in_force(token),
+        };
+        // Who has been deposed knows a prefix, and may refuse what another one has given since.
+        if !sound && self.is_superseded() {
+            return;
+        }
+        if !sound {
+            return self.violate(format!("r{index} is told what is not on record: {reply:?}"));
+        }
+        if self.trouble() && self.chance.percent(self.options.loss) {
+            return self.fault(Fault::LostCall);
+        }
+        let delay = self.chance.between(50, self.options.delay_max);
+        self.plan(self.now + delay, Happening::PollerHears(index, life, reply));
+    }
+
+    /// Whether another master has begun to lead since.
+    pub(crate) fn is_superseded(&self) -> bool {
+        let process = self.master.process.as_ref();
+        process.is_some_and(|process| process.writer.epoch < self.ledger.epoch())
+    }
+
+    fn speak_count(&mut self, id: CallId, position: Position) {
+        let tail = self.ledger.tail();
+        if position.get() > tail {
+            return self.violate(format!("a count of {position} is told, durable is {tail}"));
+        }
+        self.answer(id, Told::Done(Vec::new()));
+    }
+
     fn speak_answer(&mut self, id: CallId, result: Result<Called, CallError>) {
         let kind = self.clients[id.client].calls[id.call].kind.clone();
-        let told = match told(&self.ledger, &kind, result) {
+        let superseded = self.is_superseded();
+        let told = match told(&self.ledger, &kind, result, superseded) {
             Ok(told) => told,
             Err(violation) => return self.violate(format!("{id:?} {kind:?}: {violation}")),
         };
@@ -82,7 +151,7 @@ impl World {
 }
 
 /// Nothing is said before it is on record.
-fn check_message(ledger: &Ledger, message: &SessionMessage) -> Check {
+fn check_message(ledger: &Ledger, message: &SessionMessage, exact: bool) -> Check {
     let broken = |what: &str| Err(what.to_owned());
     match message {
         SessionMessage::Welcome { worker, .. } if !ledger.has_joined(worker.0) => {
@@ -91,8 +160,16 @@ fn check_message(ledger: &Ledger, message: &SessionMessage) -> Check {
         SessionMessage::Work(tasks) => {
             let mut tokens = tasks.iter().map(|task| task.token);
             match tokens.all(|(key, attempt)| ledger.was_leased(key, attempt)) {
-                true => Ok(()),
-                false => broken("work leaves before its lease is on record"),
+                true => {}
+                false => return broken("work leaves before its lease is on record"),
+            }
+            let in_force = |(key, attempt)| {
+                let lease = ledger.lease(key);
+                lease.is_some_and(|lease| lease.attempt == attempt && !lease.revoked)
+            };
+            match exact && !tasks.iter().all(|task| in_force(task.token)) {
+                true => broken("work leaves whose lease has ended"),
+                false => Ok(()),
             }
         }
         SessionMessage::Acknowledged(tokens) => {
@@ -120,10 +197,15 @@ fn check_message(ledger: &Ledger, message: &SessionMessage) -> Check {
 }
 
 /// What a client is told, if that may be said.
-fn told(ledger: &Ledger, kind: &Kind, result: Result<Called, CallError>) -> Result<Told, String> {
+fn told(
+    ledger: &Ledger,
+    kind: &Kind,
+    result: Result<Called, CallError>,
+    superseded: bool,
+) -> Result<Told, String> {
     let called = match result {
         Ok(called) => called,
-        Err(error) => return refused(ledger, kind, error),
+        Err(error) => return refused(ledger, kind, error, superseded),
     };
     if called.position.get() > ledger.tail() {
         let tail = ledger.tail();
@@ -146,24 +228,28 @@ fn told(ledger: &Ledger, kind: &Kind, result: Result<Called, CallError>) -> Resu
             Ok(Told::Done(ids))
         }
         (Kind::Submit { .. }, answer) => Err(format!("a submit is answered by {answer:?}")),
-        (Kind::Cancel { task }, _) => {
-            let revived = ledger.revivals(*task).is_some_and(|times| times > 0);
-            match revived || ledger.has_ended(*task) {
-                true => Ok(Told::Done(Vec::new())),
-                false => Err("a cancel is acknowledged that is not on record".to_owned()),
-            }
-        }
-        (Kind::Retry { task }, _) => match ledger.revivals(*task) {
-            Some(1..) => Ok(Told::Done(Vec::new())),
-            _ => Err("a retry is acknowledged that is not on record".to_owned()),
+        (Kind::Cancel { task }, _) => match ledger.was_revived(*task) || ledger.has_ended(*task) {
+            true => Ok(Told::Done(Vec::new())),
+            false => Err("a cancel is acknowledged that is not on record".to_owned()),
+        },
+        (Kind::Retry { key }, _) => match ledger.was_revived(key.task().0) {
+            true => Ok(Told::Done(Vec::new())),
+            false => Err("a retry is acknowledged that is not on record".to_owned()),
         },
         _ => Ok(Told::Done(Vec::new())),
     }
 }
 
 /// Refusals are promises too: they say how things stand.
-fn refused(ledger: &Ledger, kind: &Kind, error: CallError) -> Result<Told, String> {
+fn refused(
+    ledger: &Ledger,
+    kind: &Kind,
+    error: CallError,
+    superseded: bool,
+) -> Result<Told, String> {
     match &error {
+        // It speaks of the prefix that it knows; what another one has accepted since is not in it.
+        CallError::Rejected(Rejection::NotLive { .. }) if superseded => Ok(Told::Later),
         CallError::Overloaded { .. } | CallError::StorageFull => Ok(Told::Later),
         CallError::Rejected(Rejection::DedupConflict { index, .. }) => {
             let Kind::Submit { bodies } = kind else {
@@ -177,8 +263,7 @@ fn refused(ledger: &Ledger, kind: &Kind, error: CallError) -> Result<Told, Strin
         }
         CallError::Rejected(Rejection::NotLive { key }) => {
             let task = key.task().0;
-            let revived = ledger.revivals(task).is_some_and(|times| times > 0);
-            match revived || ledger.has_ended(task) {
+            match ledger.was_revived(task) || ledger.has_ended(task) {
                 true => Ok(Told::Refused),
                 false => Err(format!("task {} lives on record: {error}", TaskId(task))),
             }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use capataz_engine::{
-    Change, EntryKey, GroupId, Key, Next, RestoreError, Revival, State, TaskId, Timestamp,
+    Change, EntryKey, GroupId, Key, Next, Reason, RestoreError, Revival, State, TaskId, Timestamp,
 };
 use capataz_journal::Position;
 use capataz_server::convert;
@@ -22,8 +22,16 @@ struct Row {
     group: GroupId,
     priority: u8,
     submitted_at: Timestamp,
+    /// Of an array: elements that never had an attempt ended with it.
+    rest_over: bool,
+}
+
+/// A task or an element that something has happened to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unit {
     attempts: u32,
     rounds: u32,
+    leased: bool,
     over: bool,
 }
 
@@ -33,6 +41,7 @@ struct Image {
     entries: BTreeMap<EntryKey, Vec<u8>>,
     groups: BTreeMap<GroupId, String>,
     rows: BTreeMap<TaskId, Row>,
+    units: BTreeMap<Key, Unit>,
     bodies: BTreeMap<TaskId, Bytes>,
 }
 
@@ -131,25 +140,31 @@ impl ModelStore {
         self.live.bodies.get(&task).cloned()
     }
 
-    /// What an operator's retry of an ended task asks the engine for.
-    pub(crate) fn revival(&self, task: TaskId) -> Option<Revival> {
-        let row = self.live.rows.get(&task).filter(|row| row.over)?;
-        let body = self.body(task)?;
-        let spec = capataz_api::proto::TaskSpec::decode(body).ok()?;
-        // The elements of an array are retried one by one; clients here do not.
-        if spec.count.is_some() {
+    /// What an operator's retry of an ended task or element asks the engine for.
+    pub(crate) fn revival(&self, key: Key) -> Option<Revival> {
+        let row = self.live.rows.get(&key.task())?;
+        let spec = capataz_api::proto::TaskSpec::decode(self.body(key.task())?).ok()?;
+        let unit = match self.live.units.get(&key) {
+            Some(unit) => *unit,
+            None => Unit {
+                rounds: 1,
+                over: row.rest_over,
+                ..Unit::default()
+            },
+        };
+        if !unit.over {
             return None;
         }
         let dedup = spec.dedup_key.as_ref();
         Some(Revival {
-            key: task.key(),
+            key,
             group: self.live.groups.get(&row.group)?.clone(),
             policy: convert::policy_of(&spec),
             priority: row.priority,
             affinity: Vec::new(),
             submitted_at: row.submitted_at,
-            attempts: row.attempts,
-            rounds: row.rounds,
+            attempts: unit.attempts,
+            rounds: unit.rounds,
             dedup: dedup.map(|key| convert::hash(key.as_bytes())),
         })
     }
@@ -168,34 +183,60 @@ impl Image {
                         group: accepted.group,
                         priority: accepted.task.priority,
                         submitted_at: at,
-                        attempts: 0,
-                        rounds: 0,
-                        over: false,
+                        rest_over: false,
                     };
                     self.rows.insert(id, row);
                     self.bodies.insert(id, accepted.task.body.clone());
                 }
             }
-            Change::Leased { key, attempt, .. } => self.change(*key, |row| row.attempts = *attempt),
-            Change::AttemptEnded {
-                key,
-                next: Next::Over { .. },
-                ..
+            Change::Leased { key, attempt, .. } => {
+                let unit = self.units.entry(*key).or_default();
+                (unit.attempts, unit.leased) = (*attempt, true);
             }
-            | Change::Closed { key, .. } => self.change(*key, |row| {
-                row.over = true;
-                row.rounds += 1;
-            }),
-            Change::Revived { key, .. } => self.change(*key, |row| row.over = false),
+            Change::AttemptEnded { key, next, .. } => {
+                let unit = self.units.entry(*key).or_default();
+                unit.leased = false;
+                if let Next::Over { .. } = next {
+                    unit.end();
+                }
+            }
+            Change::LeaseReleased { key, .. } => {
+                self.units.entry(*key).or_default().leased = false;
+            }
+            Change::Closed { key, reason, .. } => self.close(*key, *reason),
+            Change::Revived { key, rounds, .. } => {
+                let unit = self.units.entry(*key).or_default();
+                (unit.over, unit.rounds) = (false, *rounds);
+            }
             _ => {}
         }
     }
 
-    fn change(&mut self, key: Key, change: impl FnOnce(&mut Row)) {
-        if key.index().is_none()
-            && let Some(row) = self.rows.get_mut(&key.task())
-        {
-            change(row);
+    fn close(&mut self, key: Key, reason: Reason) {
+        let task = key.task();
+        let spec = self.bodies.get(&task).cloned().unwrap_or_default();
+        let spec = capataz_api::proto::TaskSpec::decode(spec).unwrap_or_default();
+        if key.index().is_some() || spec.count.is_none() {
+            return self.units.entry(key).or_default().end();
         }
+        if let Some(row) = self.rows.get_mut(&task) {
+            row.rest_over = true;
+        }
+        let expires = reason == Reason::Expired;
+        for index in 0..spec.count.unwrap_or(0) {
+            if let Some(unit) = self.units.get_mut(&task.element(index)) {
+                let spared = expires && (unit.leased || unit.rounds > 0);
+                if !unit.over && !spared {
+                    unit.end();
+                }
+            }
+        }
+    }
+}
+
+impl Unit {
+    fn end(&mut self) {
+        self.over = true;
+        self.rounds += 1;
     }
 }

@@ -7,30 +7,40 @@ use crate::clock::Time;
 /// Lines shown with a failure: what a reader takes in.
 const SHOWN: usize = 60;
 
+/// Which lines are kept. Writing them takes longer than the simulation itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Nothing,
+    Last,
+    Whole,
+}
+
 /// The lines of one simulation.
 #[derive(Debug)]
 pub(crate) struct Trace {
     hash: u64,
-    shown: usize,
+    keep: Keep,
     last: VecDeque<String>,
 }
 
 impl Trace {
-    /// Keeps every line when `whole`, else the last few.
-    pub(crate) fn new(whole: bool) -> Trace {
+    pub(crate) fn new(keep: Keep) -> Trace {
         Trace {
             hash: 0xcbf2_9ce4_8422_2325,
-            shown: if whole { usize::MAX } else { SHOWN },
+            keep,
             last: VecDeque::new(),
         }
     }
 
-    pub(crate) fn add(&mut self, now: Time, line: &str) {
-        let line = format!("{:>11.6} {line}", now as f64 / 1e6);
+    pub(crate) fn add(&mut self, now: Time, line: impl FnOnce() -> String) {
+        if self.keep == Keep::Nothing {
+            return;
+        }
+        let line = format!("{:>11.6} {}", now as f64 / 1e6, line());
         for byte in line.bytes().chain([b'\n']) {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        if self.last.len() >= self.shown {
+        if self.keep == Keep::Last && self.last.len() >= SHOWN {
             self.last.pop_front();
         }
         self.last.push_back(line);

@@ -1,8 +1,6 @@
 //! What tasks do in a simulation, written into their payloads.
 
 use bytes::Bytes;
-use capataz_api::proto;
-use prost::Message;
 
 use crate::chance::Chance;
 
@@ -17,6 +15,8 @@ pub(crate) enum Deed {
     Fatal,
     /// It wants to be called again, once; then it succeeds.
     Again,
+    /// It wants to be called again, then it fails, then it succeeds.
+    AgainThenFail,
     /// It takes its worker down with it.
     Poison,
 }
@@ -37,7 +37,8 @@ impl Work {
             0..70 => Deed::Succeed,
             70..82 => Deed::Fail,
             82..86 => Deed::Fatal,
-            86..94 => Deed::Again,
+            86..91 => Deed::Again,
+            91..94 => Deed::AgainThenFail,
             94..96 if may_poison => Deed::Poison,
             _ => Deed::Succeed,
         };
@@ -60,6 +61,7 @@ impl Work {
             Deed::Fail => "fail",
             Deed::Fatal => "fatal",
             Deed::Again => "again",
+            Deed::AgainThenFail => "again_then_fail",
             Deed::Poison => "poison",
         };
         Bytes::from(format!("{} {deed} {}", self.number, self.millis))
@@ -75,6 +77,7 @@ impl Work {
             "fail" => Deed::Fail,
             "fatal" => Deed::Fatal,
             "again" => Deed::Again,
+            "again_then_fail" => Deed::AgainThenFail,
             "poison" => Deed::Poison,
             _ => return None,
         };
@@ -84,11 +87,5 @@ impl Work {
             deed,
             millis,
         })
-    }
-
-    /// Reads the payload of an encoded spec.
-    pub(crate) fn of_spec(spec: &[u8]) -> Option<Work> {
-        let spec = proto::TaskSpec::decode(spec).ok()?;
-        Work::parse(&spec.payload?)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use capataz_engine::{Event, State};
 use capataz_journal::disk::faulty::FaultyDisk;
+use capataz_journal::{JournalId, MemoryJournal, Position};
 use capataz_worker::AttemptId;
 
 use crate::chance::Chance;
@@ -17,8 +18,10 @@ use crate::master::{Master, Shared};
 use crate::mutant::Mutant;
 use crate::network::{Link, Network};
 use crate::options::Options;
+use crate::poller::{Ask, Poller, Reply};
+use crate::rivals::Flight;
 use crate::store::ModelStore;
-use crate::trace::Trace;
+use crate::trace::{Keep, Trace};
 
 /// When operators have set the pods and faults may begin.
 const BEGIN: Time = 3 * SECOND;
@@ -35,6 +38,7 @@ const EVENTS: u64 = 5_000_000;
 pub(crate) enum Happening {
     Turn(u64),
     Appended(u64),
+    Lands(u64),
     Maintain(u64),
     Committed(u64),
     Checkpoint(u64),
@@ -43,6 +47,9 @@ pub(crate) enum Happening {
     WorkerTick(usize),
     WorkerStart(usize),
     Poisoned(usize, u64),
+    Look(usize, u64),
+    Asked(usize, u64, Ask),
+    PollerHears(usize, u64, Reply),
     GuardSweep(usize, u64),
     GuardCheck(usize, u64, AttemptId),
     SandboxEnd(usize, u64, AttemptId),
@@ -54,6 +61,8 @@ pub(crate) enum Happening {
     Begin,
     Fault,
     RoomAgain,
+    Follow,
+    CutOff(usize),
     Probe,
     CalmDown,
 }
@@ -71,28 +80,43 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     /// Every durable event applied, never restarted: what replay and the live state must equal.
     shadow: State,
+    /// Its hash, and up to which record.
+    shadow_hash: Option<(u64, u64)>,
     pub(crate) master: Master,
+    /// The machine of a second master: where masters share a journal, one may lead there or
+    /// believe that it does.
+    pub(crate) rival: Master,
+    /// The journal that masters share, if they do.
+    pub(crate) shared: Option<MemoryJournal>,
+    pub(crate) flights: BTreeMap<u64, Flight>,
+    pub(crate) last_flight: u64,
+    pub(crate) last_generation: u64,
     pub(crate) network: Network,
     pub(crate) workers: Vec<Worker>,
+    pub(crate) pollers: Vec<Poller>,
     /// Which pods hold the slots of lost attempts.
     pub(crate) holds: Vec<bool>,
     pub(crate) clients: Vec<Client>,
     pub(crate) last_number: u64,
     pub(crate) started: bool,
     pub(crate) calm_since: Option<Time>,
+    /// How far somebody has followed the stream of what happens.
+    pub(crate) follower: Position,
     /// Operators have lifted what holds tasks back.
     pub(crate) tidied: bool,
     /// Ends of tasks and answered calls so far, and when that number changed.
     progress: (u64, Time),
     /// Answered calls.
     pub(crate) told: u64,
+    /// What is said now was computed from exactly what is on record.
+    pub(crate) exact: bool,
     /// The master stops in its next append.
     pub(crate) crash_next: bool,
     pub(crate) violation: Option<Violation>,
 }
 
 impl World {
-    pub(crate) fn new(options: Options, mutant: Option<Mutant>, whole_trace: bool) -> World {
+    pub(crate) fn new(options: Options, mutant: Option<Mutant>, keep: Keep) -> World {
         let mut chance = Chance::new(options.seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
         let drift = |chance: &mut Chance| {
             let bound = options.drift.unsigned_abs();
@@ -105,17 +129,23 @@ impl World {
         let workers: Vec<Worker> = (0..options.workers)
             .map(|index| Worker::new(index % options.pods, clock(&mut chance)))
             .collect();
-        let master = Master {
-            generation: 0,
+        let pollers: Vec<Poller> = (0..options.pollers)
+            .map(|index| Poller::new(index % options.pods, clock(&mut chance)))
+            .collect();
+        let machine = |chance: &mut Chance, generation| Master {
+            generation,
             process: None,
             paused_until: 0,
             slow_appends_until: 0,
             slow_store_until: 0,
-            clock: clock(&mut chance),
+            clock: clock(chance),
             disk: FaultyDisk::new(chance.next()),
             store: ModelStore::new(mutant),
             spoken: Shared::default(),
         };
+        let (master, rival) = (machine(&mut chance, 0), machine(&mut chance, 1));
+        let id = JournalId::from_bytes(*b"capataz-simulate");
+        let shared = options.shared.then(|| MemoryJournal::new(id));
         let holds = (0..options.pods).map(|_| chance.percent(50)).collect();
         let mut figures = Figures {
             seeds: 1,
@@ -130,24 +160,33 @@ impl World {
             sequence: 0,
             chance,
             mutant,
-            trace: Trace::new(whole_trace),
+            trace: Trace::new(keep),
             figures,
             ledger: Ledger::default(),
             shadow: State::default(),
+            shadow_hash: None,
             master,
+            rival,
+            shared,
+            flights: BTreeMap::new(),
+            last_flight: 0,
+            last_generation: 1,
             network: Network {
                 links: vec![Link::default(); options.workers],
                 ..Network::default()
             },
             workers,
+            pollers,
             holds,
             clients: (0..options.clients).map(|_| Client::default()).collect(),
             last_number: 0,
             started: false,
             calm_since: None,
+            follower: Position::ZERO,
             tidied: false,
             progress: (0, 0),
             told: 0,
+            exact: false,
             crash_next: false,
             violation: None,
             options,
@@ -162,7 +201,7 @@ impl World {
 
     /// Adds a line to the trace.
     pub(crate) fn say(&mut self, line: impl FnOnce() -> String) {
-        self.trace.add(self.now, &line());
+        self.trace.add(self.now, line);
     }
 
     /// A promise is broken; the first one counts.
@@ -183,6 +222,7 @@ impl World {
         self.plan(BEGIN, Happening::Begin);
         self.plan(self.options.until, Happening::CalmDown);
         self.plan(PROBE, Happening::Probe);
+        self.plan(PROBE, Happening::Follow);
         while self.violation.is_none()
             && let Some(((at, _), what)) = self.agenda.pop_first()
         {
@@ -206,23 +246,38 @@ impl World {
             | Happening::Maintain(generation)
             | Happening::Committed(generation)
             | Happening::Checkpoint(generation) => Some(generation),
-            Happening::CallArrives(_) | Happening::CallGoesOn(_) => Some(self.master.generation),
+            Happening::CallArrives(_) | Happening::CallGoesOn(_) | Happening::Asked(..) => {
+                Some(self.any_master())
+            }
             _ => None,
         };
-        if let Some(generation) = of_master {
-            if generation != self.master.generation {
-                return;
-            }
-            if self.master.paused_until > self.now {
-                return self.plan(self.master.paused_until, what);
-            }
+        match of_master {
+            Some(generation) => self.with_master(generation, |world| {
+                match world.master.paused_until > world.now {
+                    true => world.plan(world.master.paused_until, what),
+                    false => world.happen_to_master(what),
+                }
+            }),
+            None => self.happen_elsewhere(what),
         }
+    }
+
+    fn happen_to_master(&mut self, what: Happening) {
         match what {
             Happening::Turn(_) => self.turn(),
             Happening::Appended(_) => self.appended(),
             Happening::Maintain(_) => self.maintain_again(),
             Happening::Committed(_) => self.finish_commit(),
             Happening::Checkpoint(_) => self.checkpoint(),
+            Happening::CallArrives(id) => self.call_arrives(id),
+            Happening::CallGoesOn(id) => self.go_on(id),
+            Happening::Asked(index, life, ask) => self.asked(index, life, ask),
+            _ => {}
+        }
+    }
+
+    fn happen_elsewhere(&mut self, what: Happening) {
+        match what {
             Happening::MasterStart => self.start_master(),
             Happening::Pump(id) => self.pump(id),
             Happening::WorkerTick(index) => self.tick_worker(index),
@@ -235,15 +290,26 @@ impl World {
             Happening::GuardCheck(index, life, id) => self.guard_check(index, life, id),
             Happening::SandboxEnd(index, life, id) => self.end_sandbox(index, life, id),
             Happening::ClientStep(client) => self.step_client(client),
-            Happening::CallArrives(id) => self.call_arrives(id),
-            Happening::CallGoesOn(id) => self.go_on(id),
             Happening::CallAgain(id) => self.try_call(id),
             Happening::Answered(id, told) => self.hear(id, told),
             Happening::Begin => self.begin(),
             Happening::Fault => self.next_fault(),
             Happening::RoomAgain => self.master.disk.set_capacity(None),
+            Happening::Follow => self.follow(),
+            Happening::CutOff(index) => self.cut_off(index),
             Happening::Probe => self.probe(),
             Happening::CalmDown => self.calm_down(),
+            Happening::Lands(flight) => self.land(flight),
+            Happening::Turn(_)
+            | Happening::Appended(_)
+            | Happening::Maintain(_)
+            | Happening::Committed(_)
+            | Happening::Checkpoint(_)
+            | Happening::CallArrives(_)
+            | Happening::CallGoesOn(_)
+            | Happening::Asked(..) => {}
+            Happening::Look(index, life) => self.look(index, life),
+            Happening::PollerHears(index, life, reply) => self.poller_hears(index, life, reply),
         }
     }
 
@@ -262,6 +328,9 @@ impl World {
         self.started = true;
         for index in 0..self.workers.len() {
             self.plan(self.now, Happening::WorkerStart(index));
+        }
+        for index in 0..self.pollers.len() {
+            self.plan_look(index, self.now);
         }
         for client in 0..self.clients.len() {
             self.plan(self.now, Happening::ClientStep(client));
@@ -284,17 +353,29 @@ impl World {
         }
         let events: Vec<Event> = postcard::from_bytes(&record[1..]).unwrap_or_default();
         for event in &events {
-            self.trace
-                .add(self.now, &format!("{position}: {:?}", event.change));
+            let line = || format!("{position}: {:?}", event.change);
+            self.trace.add(self.now, line);
             capataz_engine::apply(&mut self.shadow, event);
         }
         // Nobody takes the shadow's dirty entries; they only cost.
         self.shadow.take_dirty();
     }
 
+    fn hash_of_all(&mut self) -> u64 {
+        let tail = self.ledger.tail();
+        match self.shadow_hash {
+            Some((known, hash)) if known == tail => hash,
+            _ => {
+                let hash = self.shadow.hash();
+                self.shadow_hash = Some((tail, hash));
+                hash
+            }
+        }
+    }
+
     /// Compares a state with everything durable, applied from the beginning.
     pub(crate) fn check_hash(&mut self, name: &str, state: &State) {
-        if state.hash() != self.shadow.hash() {
+        if state.hash() != self.hash_of_all() {
             let tail = self.ledger.tail();
             self.violate(format!("{name} differs from all records up to {tail}"));
         }
@@ -312,11 +393,14 @@ impl World {
         if self.calm_since.is_some() && self.open_calls() == 0 && !self.tidied {
             self.tidy_up();
         }
+        if self.tidied && self.open_calls() == 0 {
+            self.release_pods();
+        }
         if let Some(process) = &self.master.process
             && process.owner.is_settled()
         {
             let hash = process.owner.state().hash();
-            if hash != self.shadow.hash() {
+            if hash != self.hash_of_all() {
                 self.violate("the live state differs from its records".to_owned());
             }
         }
@@ -342,8 +426,8 @@ impl World {
         let (leases, calls) = (self.ledger.leases(), self.open_calls());
         if let Some(process) = &self.master.process {
             let state = process.owner.state();
-            let standing = format!("{:?}\n{:?}", state.worker_views(), state.pod_views());
-            self.trace.add(self.now, &standing);
+            let standing = || format!("{:?}\n{:?}", state.worker_views(), state.pod_views());
+            self.trace.add(self.now, standing);
         }
         self.violate(format!(
             "{} tasks (such as {some:?}), {leases} leases and {calls} calls do not end",

@@ -1,11 +1,9 @@
-//! A handful of seeds with every build: promises hold, traces repeat, planted bugs are caught.
+//! A handful of seeds with every build: promises hold, and traces repeat.
 
-use capataz_sim::{Figures, Mutant, run};
+use capataz_sim::{Figures, run};
 
 /// Seeds of a build; `cargo xtask sim` runs more.
 const SEEDS: u64 = 50;
-/// Within so many seeds each planted bug must be caught.
-const PATIENCE: u64 = 60;
 
 #[test]
 fn promises_hold() {
@@ -24,7 +22,7 @@ fn promises_hold() {
         "too little was asked for: {figures}"
     );
     assert!(
-        figures.faults.len() > 20,
+        figures.faults.len() > 25,
         "too little went wrong: {figures}"
     );
 }
@@ -38,17 +36,5 @@ fn the_same_seed_gives_the_same_trace() {
         assert_eq!(first.trace_hash, second.trace_hash);
         assert_eq!(first.figures, second.figures);
     }
-    assert_ne!(
-        run(3, None, false).trace_hash,
-        run(7, None, false).trace_hash
-    );
-}
-
-#[test]
-fn planted_bugs_are_caught() {
-    for (name, mutant) in Mutant::ALL {
-        let caught =
-            (1..=PATIENCE).find(|seed| run(*seed, Some(mutant), false).violation.is_some());
-        assert!(caught.is_some(), "{name} survives {PATIENCE} seeds");
-    }
+    assert_ne!(run(3, None, true).trace_hash, run(7, None, true).trace_hash);
 }

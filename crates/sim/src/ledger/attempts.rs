@@ -2,19 +2,26 @@
 
 use bytes::Bytes;
 use capataz_api::proto;
-use capataz_engine::{Attempt, Ended, Key, Next, Outcome};
+use capataz_engine::{Attempt, Ended, Key, Next, Outcome, Phase};
 use prost::Message;
 
-use super::facts::LeaseFacts;
+use super::facts::{LeaseFacts, TaskFacts, UnitFacts};
 use super::{Check, Ledger, Violation};
 
 impl Ledger {
-    pub(super) fn leased(&mut self, key: Key, attempt: Attempt, worker: u32) -> Check {
+    pub(super) fn leased(&mut self, at: u64, key: Key, attempt: Attempt, worker: u32) -> Check {
+        self.check_turn(key)?;
         let task = self.tasks.get(&key.task().0).ok_or("no such task")?;
         if task.count.is_some() != key.index().is_some() {
             return Err("an array is leased by its elements, a task as itself".to_owned());
         }
-        let pod = *self.workers.get(&worker).ok_or("no such worker")?;
+        let session = self.workers.get_mut(&worker).ok_or("no such worker")?;
+        if !session.wants_work() {
+            return Err(format!("its worker wants no work: {session:?}"));
+        }
+        session.leases += 1;
+        session.credit = session.credit.map(|credit| credit - 1);
+        let pod = session.pod;
         let facts = self.pods.get_mut(&pod).ok_or("no such pod")?;
         if facts.used as usize + facts.held.len() >= facts.slots as usize {
             return Err(format!("pod {pod} has no slot free: {facts:?}"));
@@ -30,9 +37,16 @@ impl Ledger {
         if attempt != unit.attempts + 1 {
             return Err(format!("attempt {attempt} follows {}", unit.attempts));
         }
-        let policy = task.policy;
-        if unit.failures >= policy.max_attempts || unit.losses > policy.max_lost {
+        if unit.failures >= task.max_attempts || unit.losses > task.max_lost {
             return Err(format!("its budget is used up: {unit:?}"));
+        }
+        let first = unit.revivals == 0;
+        let early = first && task.not_before.is_some_and(|time| at < time);
+        if early || at < unit.not_before {
+            return Err(format!("it starts too early: {unit:?} of {task:?}"));
+        }
+        if first && task.expires_at.is_some_and(|time| at >= time) {
+            return Err(format!("its time is over: {task:?}"));
         }
         unit.attempts = attempt;
         unit.lease = Some(LeaseFacts {
@@ -71,13 +85,18 @@ impl Ledger {
             Outcome::Succeeded => check_output(key, attempt, output)?,
             Outcome::Again { .. } | Outcome::Released => {}
         }
-        if *outcome == Outcome::Succeeded && !matches!(next, Next::Over { .. }) {
-            return Err("a success that is not the end".to_owned());
+        let task = self.tasks.get(&key.task().0).ok_or("no such task")?;
+        if !follows(at, task, unit, outcome, next) {
+            return Err(format!("that does not follow: {unit:?} of {task:?}"));
         }
-        if let Next::Over { .. } = next {
-            unit.terminal = true;
-            self.ends += 1;
-            self.note_end(at, key.task().0);
+        match next {
+            Next::Over { .. } => {
+                unit.terminal = true;
+                self.ends += 1;
+                self.note_end(at, key.task().0);
+            }
+            Next::Queued => self.waits(key),
+            Next::Scheduled { until, .. } => unit.not_before = until.0,
         }
         Ok(())
     }
@@ -99,6 +118,13 @@ impl Ledger {
         let lease = unit.lease.take().ok_or("it holds no lease")?;
         if lease.attempt != attempt {
             return Err(format!("not the last lease: {lease:?}"));
+        }
+        if let Some(session) = self.workers.get_mut(&lease.worker) {
+            session.leases = session.leases.saturating_sub(1);
+        }
+        let task = self.tasks.get(&key.task().0).ok_or("no such task")?;
+        if let Some(group) = self.groups.get_mut(&task.group) {
+            group.running = group.running.saturating_sub(1);
         }
         let pod = self.pods.get_mut(&lease.pod).ok_or("no such pod")?;
         pod.used = pod.used.saturating_sub(1);
@@ -124,6 +150,35 @@ impl Ledger {
     pub(crate) fn leases(&self) -> usize {
         let leases = self.units.values().filter_map(|unit| unit.lease);
         leases.count()
+    }
+}
+
+/// Whether the rules allow what becomes of a task, its attempt counted already.
+fn follows(at: u64, task: &TaskFacts, unit: &UnitFacts, outcome: &Outcome, next: Next) -> bool {
+    let expired = unit.revivals == 0 && task.expires_at.is_some_and(|time| time <= at);
+    let (spent, forsaken) = (
+        unit.failures >= task.max_attempts,
+        unit.losses > task.max_lost,
+    );
+    let over = match next {
+        Next::Over { phase, .. } => Some(phase),
+        Next::Queued | Next::Scheduled { .. } => None,
+    };
+    match (outcome, over) {
+        (Outcome::Succeeded, over) => over == Some(Phase::Succeeded),
+        (_, Some(phase)) if phase != Phase::Failed => false,
+        (Outcome::Failed { fatal, .. }, over) => {
+            over.is_some() == (*fatal || spent || expired) && next != Next::Queued
+        }
+        (Outcome::Lost, over) => {
+            over.is_some() == (forsaken || expired) && !matches!(next, Next::Scheduled { .. })
+        }
+        (Outcome::Again { .. } | Outcome::Released, Some(_)) => expired,
+        (Outcome::Again { after }, None) => {
+            let waits = |until: u64| until == at + after.0;
+            !expired && matches!(next, Next::Scheduled { until, .. } if waits(until.0))
+        }
+        (Outcome::Released, None) => !expired && next == Next::Queued,
     }
 }
 

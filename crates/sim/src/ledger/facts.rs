@@ -3,19 +3,57 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use capataz_engine::{Attempt, Key, OnLost, PodSettings, Policy};
+use capataz_api::proto;
+use capataz_engine::{Attempt, Key, OnLost, PodSettings};
 
-/// An accepted task.
+/// The priority of a task that names none, as documented.
+const PRIORITY: u32 = 5;
+/// Attempts of a task that names no number, as documented.
+const MAX_ATTEMPTS: u32 = 1;
+/// Lost attempts that are forgiven to a task that names no number, as documented.
+const MAX_LOST: u32 = 3;
+
+/// An accepted task: what its spec says, read here and not by the server.
 #[derive(Clone, Debug)]
 pub(crate) struct TaskFacts {
     /// Its spec, as the client sent it.
     pub(crate) body: Bytes,
     pub(crate) group: u32,
-    pub(crate) policy: Policy,
+    pub(crate) priority: u8,
+    pub(crate) max_attempts: u32,
+    pub(crate) max_lost: u32,
     pub(crate) count: Option<u32>,
+    /// It may not start before; counts in its first round only.
+    pub(crate) not_before: Option<u64>,
+    /// It may not start from then on; counts in its first round only.
+    pub(crate) expires_at: Option<u64>,
     pub(crate) dedup: Option<u128>,
     /// Elements that never had an attempt ended with their array.
     pub(crate) rest_closed: bool,
+}
+
+impl TaskFacts {
+    /// A task that is accepted at `at`.
+    pub(crate) fn new(
+        at: u64,
+        spec: &proto::TaskSpec,
+        body: Bytes,
+        group: u32,
+        dedup: Option<u128>,
+    ) -> TaskFacts {
+        TaskFacts {
+            body,
+            group,
+            priority: spec.priority.unwrap_or(PRIORITY) as u8,
+            max_attempts: spec.max_attempts.unwrap_or(MAX_ATTEMPTS),
+            max_lost: spec.max_lost.unwrap_or(MAX_LOST),
+            count: spec.count,
+            not_before: spec.delay_us.map(|delay| at + delay),
+            expires_at: spec.expires_in_us.map(|span| at + span),
+            dedup,
+            rest_closed: false,
+        }
+    }
 }
 
 /// A lease in force.
@@ -37,11 +75,49 @@ pub(crate) struct UnitFacts {
     pub(crate) losses: u32,
     pub(crate) lease: Option<LeaseFacts>,
     pub(crate) revivals: u32,
+    /// It waits for that time: a backoff, or what it asked for itself.
+    pub(crate) not_before: u64,
+}
+
+/// A group.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GroupFacts {
+    pub(crate) max_running: Option<u32>,
+    pub(crate) paused: bool,
+    /// Leases in force, those included whose task was decided meanwhile.
+    pub(crate) running: u32,
+    /// Who waits: the most urgent first, then in the order of acceptance.
+    pub(crate) waiting: BTreeSet<(u8, Key)>,
+}
+
+/// A session of a worker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WorkerFacts {
+    pub(crate) pod: u32,
+    pub(crate) concurrency: u32,
+    pub(crate) leases: u32,
+    pub(crate) attached: bool,
+    pub(crate) draining: bool,
+    /// What a polling worker's open poll may still get.
+    pub(crate) credit: Option<u32>,
+}
+
+impl WorkerFacts {
+    /// Whether it may be given one more attempt.
+    pub(crate) fn wants_work(&self) -> bool {
+        self.attached
+            && !self.draining
+            && match self.credit {
+                Some(credit) => credit > 0,
+                None => self.leases < self.concurrency,
+            }
+    }
 }
 
 /// A pod.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PodFacts {
+    pub(crate) name: String,
     pub(crate) slots: u32,
     pub(crate) hold: bool,
     pub(crate) used: u32,

@@ -5,14 +5,15 @@
 
 mod attempts;
 mod facts;
+mod queues;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use capataz_engine::{Change, Event, Key};
+use capataz_engine::{Attempt, Change, Event, Hello, Key};
 
-use facts::{DedupFacts, PodFacts, TaskFacts, UnitFacts};
+use facts::{DedupFacts, GroupFacts, PodFacts, TaskFacts, UnitFacts, WorkerFacts};
 
 /// A broken promise.
 pub(crate) type Violation = String;
@@ -34,16 +35,20 @@ pub(crate) struct Ledger {
     tasks: BTreeMap<u64, TaskFacts>,
     units: BTreeMap<Key, UnitFacts>,
     pods: BTreeMap<u32, PodFacts>,
-    /// The pod of each session.
-    workers: BTreeMap<u32, u32>,
+    groups: BTreeMap<u32, GroupFacts>,
+    workers: BTreeMap<u32, WorkerFacts>,
     /// How many sessions there have been.
     joined: u32,
     dedup: BTreeMap<(u32, u128), DedupFacts>,
     requests: BTreeMap<u128, u64>,
+    /// The newest process of each worker, by name and host, and in which record its session ended.
+    processes: BTreeMap<(String, String), (u128, u32, Option<u64>)>,
     /// How many rounds of tasks and elements have ended.
     ends: u64,
     /// Payload numbers that clients have sent.
     sent: BTreeSet<u64>,
+    /// When those without a dedup key were accepted last.
+    accepted: BTreeMap<u64, u64>,
 }
 
 impl Ledger {
@@ -55,6 +60,11 @@ impl Ledger {
     /// How many records are durable.
     pub(crate) fn tail(&self) -> u64 {
         self.records.len() as u64
+    }
+
+    /// The leadership of the newest record.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// A durable record.
@@ -134,18 +144,35 @@ impl Ledger {
             Change::EpochStarted { epoch, .. } if *epoch != self.epoch => {
                 return Err(format!("the record is of epoch {}", self.epoch));
             }
+            Change::EpochStarted { .. } => {
+                let sessions = self.workers.values_mut();
+                sessions.for_each(|session| match &mut session.credit {
+                    Some(credit) => *credit = 0,
+                    None => session.attached = false,
+                });
+            }
+            Change::GroupSet {
+                group,
+                max_running,
+                paused,
+            } => {
+                let group = self.groups.entry(group.0).or_default();
+                group.max_running = max_running.unwrap_or(group.max_running);
+                group.paused = paused.unwrap_or(group.paused);
+            }
             Change::Submitted {
                 first,
                 request,
-                policies,
                 tasks,
-            } => self.submitted(at, first.0, request.as_ref(), policies, tasks)?,
+                ..
+            } => self.submitted(at, first.0, request.as_ref(), tasks)?,
+            Change::Due { key } => self.due(at, *key)?,
             Change::Answered { request } => self.answered(at, request.id)?,
             Change::Leased {
                 key,
                 attempt,
                 worker,
-            } => self.leased(*key, *attempt, worker.0)?,
+            } => self.leased(at, *key, *attempt, worker.0)?,
             Change::Started { key, attempt, .. } => self.started(*key, *attempt)?,
             Change::AttemptEnded {
                 key,
@@ -163,8 +190,9 @@ impl Ledger {
             } => self.released(*key, *attempt, *ended)?,
             Change::Closed { key, reason, .. } => self.closed(at, *key, *reason)?,
             Change::Revived { key, .. } => self.revived(at, *key)?,
-            Change::PodCreated { pod, slots, .. } => {
+            Change::PodCreated { pod, slots, name } => {
                 let facts = PodFacts {
+                    name: name.clone(),
                     slots: *slots,
                     ..PodFacts::default()
                 };
@@ -178,9 +206,43 @@ impl Ledger {
                     .then_some(())
                     .ok_or("a slot is released that was not held")?;
             }
-            Change::Joined { worker, pod, .. } => {
-                self.workers.insert(worker.0, pod.0);
+            Change::Joined {
+                worker, pod, hello, ..
+            } => {
+                self.succeeds(worker.0, hello)?;
+                let before = self.workers.get(&worker.0);
+                let facts = WorkerFacts {
+                    pod: pod.0,
+                    concurrency: hello.concurrency,
+                    leases: before.map_or(0, |before| before.leases),
+                    attached: true,
+                    draining: before.is_some_and(|before| before.draining),
+                    credit: hello
+                        .polling
+                        .then(|| before.and_then(|before| before.credit).unwrap_or(0)),
+                };
+                self.workers.insert(worker.0, facts);
                 self.joined = self.joined.max(worker.0 + 1);
+            }
+            Change::PollOpened { worker, max, .. } => {
+                if let Some(session) = self.workers.get_mut(&worker.0) {
+                    (session.credit, session.attached) = (Some(*max), true);
+                }
+            }
+            Change::PollClosed { worker } => {
+                if let Some(session) = self.workers.get_mut(&worker.0) {
+                    session.credit = Some(0);
+                }
+            }
+            Change::Detached { worker } => {
+                if let Some(session) = self.workers.get_mut(&worker.0) {
+                    session.attached = false;
+                }
+            }
+            Change::DrainSet { worker, on } => {
+                if let Some(session) = self.workers.get_mut(&worker.0) {
+                    session.draining = *on;
+                }
             }
             Change::Left { worker, .. } => self.left(worker.0)?,
             _ => {}
@@ -188,12 +250,40 @@ impl Ledger {
         Ok(())
     }
 
+    /// Pods that hold slots for lost attempts: their names, and which.
+    pub(crate) fn held(&self) -> Vec<(String, Vec<(Key, Attempt)>)> {
+        let pods = self.pods.values().filter(|pod| !pod.held.is_empty());
+        pods.map(|pod| (pod.name.clone(), pod.held.iter().copied().collect()))
+            .collect()
+    }
+
     fn pod(&mut self, pod: u32) -> Result<&mut PodFacts, Violation> {
         let facts = self.pods.get_mut(&pod);
         facts.ok_or_else(|| format!("pod {pod} was never made"))
     }
 
+    /// A worker's process comes after its older ones, and none of those comes back while it is there.
+    fn succeeds(&mut self, worker: u32, hello: &Hello) -> Check {
+        let record = self.records.len() as u64;
+        let name = (hello.name.clone(), hello.host.clone());
+        let process = (hello.incarnation, worker, None);
+        match self.processes.insert(name, process) {
+            Some((newer, _, left))
+                if newer > hello.incarnation && left.is_none_or(|left| left == record) =>
+            {
+                Err(format!("process {newer} is replaced by an older one"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn left(&mut self, worker: u32) -> Check {
+        let record = self.records.len() as u64;
+        for (_, session, left) in self.processes.values_mut() {
+            if *session == worker {
+                *left = Some(record);
+            }
+        }
         let held = self
             .units
             .values()

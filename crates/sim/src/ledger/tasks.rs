@@ -1,7 +1,9 @@
 //! Tasks are accepted, closed and revived; what clients may be told of them.
 
 use bytes::Bytes;
-use capataz_engine::{Accepted, Ids, Key, Policy, Reason, Request, TaskId};
+use capataz_api::proto;
+use capataz_engine::{Accepted, Ids, Key, Reason, Request, TaskId};
+use prost::Message;
 
 use super::facts::{DedupFacts, TaskFacts, UnitFacts};
 use super::{Check, DEDUP_KEPT, Ledger, REQUEST_KEPT};
@@ -13,7 +15,6 @@ impl Ledger {
         at: u64,
         first: u64,
         request: Option<&(Request, Ids)>,
-        policies: &[Policy],
         tasks: &[Accepted],
     ) -> Check {
         if first != self.next_task.max(1) {
@@ -24,27 +25,38 @@ impl Ledger {
         }
         for (offset, accepted) in tasks.iter().enumerate() {
             let id = first + offset as u64;
-            let work = Work::of_spec(&accepted.task.body).ok_or("a task nobody can have sent")?;
+            let body = &accepted.task.body;
+            let spec = proto::TaskSpec::decode(body.clone()).map_err(|error| error.to_string())?;
+            let work = spec.payload.as_deref().and_then(Work::parse);
+            let work = work.ok_or("a task nobody can have sent")?;
+            let group = accepted.group.0;
+            match accepted.task.dedup {
+                Some((key, content)) => self.keyed(at, id, (group, key), content)?,
+                None => self.accepted_once(at, work.number)?,
+            }
             if !self.sent.contains(&work.number) {
                 return Err(format!("task {id} was invented"));
             }
-            let group = accepted.group.0;
-            if let Some((key, content)) = accepted.task.dedup {
-                self.keyed(at, id, (group, key), content)?;
-            }
-            let policy = policies.get(accepted.task.policy as usize);
-            let facts = TaskFacts {
-                body: accepted.task.body.clone(),
-                group,
-                policy: *policy.ok_or("a policy that is not there")?,
-                count: accepted.task.count,
-                dedup: accepted.task.dedup.map(|(key, _)| key),
-                rest_closed: false,
-            };
+            let dedup = accepted.task.dedup.map(|(key, _)| key);
+            let facts = TaskFacts::new(at, &spec, body.clone(), group, dedup);
+            let waits = facts.not_before.is_none_or(|time| time <= at);
             self.tasks.insert(id, facts);
+            if waits {
+                self.waits(TaskId(id).key());
+            }
         }
         self.next_task = first + tasks.len() as u64;
         Ok(())
+    }
+
+    /// A call that is repeated while its request id is kept makes no second task.
+    fn accepted_once(&mut self, at: u64, number: u64) -> Check {
+        match self.accepted.insert(number, at) {
+            Some(before) if before + REQUEST_KEPT > at => Err(format!(
+                "what client's task {number} asks for was accepted twice"
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// One dedup key, one task, for as long as the task lives and an hour.
@@ -74,37 +86,48 @@ impl Ledger {
 
     pub(super) fn closed(&mut self, at: u64, key: Key, reason: Reason) -> Check {
         self.ends += 1;
+        let closed = self.close(at, key, reason);
+        self.waits_no_more(key);
+        closed
+    }
+
+    fn close(&mut self, at: u64, key: Key, reason: Reason) -> Check {
         let task = self.tasks.get_mut(&key.task().0).ok_or("no such task")?;
-        if key.index().is_none() && task.count.is_some() {
-            task.rest_closed = true;
-            let expires = reason == Reason::Expired;
-            let units = self.units.range_mut(key..TaskId(key.task().0 + 1).key());
-            for (_, unit) in units.filter(|(_, unit)| !unit.terminal) {
-                if !(expires && unit.lease.is_some()) {
-                    unit.close();
-                }
-            }
-            self.note_end(at, key.task().0);
-            return Ok(());
-        }
-        let unit = self.units.entry(key).or_default();
-        if unit.terminal {
+        let whole = key.index().is_none() && task.count.is_some();
+        let keys = match whole {
+            true => key..TaskId(key.task().0 + 1).key(),
+            false => key..Key::from_raw(key.to_raw() + 1),
+        };
+        task.rest_closed |= whole;
+        if !whole && self.units.entry(key).or_default().terminal {
             return Err("what has ended ends again".to_owned());
         }
-        unit.close();
+        let expires = reason == Reason::Expired;
+        let live = self.units.range_mut(keys).map(|(_, unit)| unit);
+        for unit in live.filter(|unit| !unit.terminal) {
+            // What runs is spared, and what an operator retried has no expiry in its new round.
+            let spared = expires && whole && (unit.lease.is_some() || unit.revivals > 0);
+            if !spared {
+                unit.close();
+            }
+        }
         self.note_end(at, key.task().0);
         Ok(())
     }
 
     pub(super) fn revived(&mut self, at: u64, key: Key) -> Check {
-        let unit = self.units.get_mut(&key).ok_or("it never ended")?;
+        let task = self.tasks.get(&key.task().0).ok_or("no such task")?;
+        let unit = self.units.entry(key).or_insert_with(|| UnitFacts {
+            terminal: task.rest_closed,
+            ..UnitFacts::default()
+        });
         if !unit.terminal || unit.lease.is_some() {
             return Err("a round opens while the one before goes on".to_owned());
         }
         unit.terminal = false;
         (unit.failures, unit.losses) = (0, 0);
         unit.revivals += 1;
-        let task = self.tasks.get(&key.task().0).ok_or("no such task")?;
+        unit.not_before = 0;
         // A key whose hour was over does not come back with its task.
         if let Some(dedup) = task.dedup
             && let Some(facts) = self.dedup.get_mut(&(task.group, dedup))
@@ -113,6 +136,7 @@ impl Ledger {
         {
             facts.ended_at = None;
         }
+        self.waits(key);
         Ok(())
     }
 
@@ -158,11 +182,16 @@ impl Ledger {
         self.tasks.get(&task).map(|facts| &facts.body)
     }
 
-    /// How often a task was revived; `None` for one that nothing has happened to.
-    pub(crate) fn revivals(&self, task: u64) -> Option<u32> {
-        self.units
-            .get(&TaskId(task).key())
-            .map(|unit| unit.revivals)
+    /// Whether a task, or an element of it, was ever revived.
+    pub(crate) fn was_revived(&self, task: u64) -> bool {
+        let keys = TaskId(task).key()..TaskId(task + 1).key();
+        let mut units = self.units.range(keys);
+        units.any(|(_, unit)| unit.revivals > 0)
+    }
+
+    /// How many elements an accepted array has.
+    pub(crate) fn elements(&self, task: u64) -> Option<u32> {
+        self.tasks.get(&task)?.count
     }
 
     /// Whether a dedup key stands for something other than `content` now or lately.
