@@ -71,25 +71,27 @@ pub(crate) fn run(options: &Options, blow: Blow) -> Result<(bool, Value)> {
             scope.spawn(move || submit::run(peer, folder, allowance, shape, dice))
         };
         let clients: Vec<_> = (1..=CLIENTS).map(client).collect();
-        let struck = strike(options, &mut system, &mut fleet, &allowance, blow);
-        match struck {
-            Ok(_) => allowance.close(),
-            Err(_) => allowance.revoke(),
-        }
-        for client in clients {
-            joined(client)?;
-        }
-        let lists = struck.and_then(|hits| Ok((hits, settle(&system, &peer)?)));
-        if let Ok((_, lists)) = &lists {
+        let told = (|| {
+            let struck = strike(options, &mut system, &mut fleet, &allowance, blow);
+            match struck {
+                Ok(_) => allowance.close(),
+                Err(_) => allowance.revoke(),
+            }
+            for client in clients {
+                joined(client)?;
+            }
+            let (hits, lists) = (struck?, settle(&system, &peer)?);
             let told = || progress.ended() >= lists.len() || follower.is_finished();
             until("the stream tells every end", STREAM, || {
                 Ok(told().then_some(()))
             })?;
-        }
+            Ok((hits, lists))
+        })();
+        // Whatever happened: the follower ends with the server.
         progress.stop();
         system.kill()?;
-        let (hits, lists) = lists.with_context(|| format!("the server said: {}", tail(&system)))?;
-        Ok((hits, lists, joined(follower)?))
+        let told = told.with_context(|| format!("the server said: {}", tail(&system)));
+        told.and_then(|(hits, lists): (Hits, Lists)| Ok((hits, lists, joined(follower)?)))
     })?;
     let records = [FAST].iter().chain(&POLICIES).map(|name| folder.join(name));
     let records: Vec<_> = records.collect();
