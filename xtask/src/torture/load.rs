@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Options, blow: Blow) -> Result<(bool, Value)> {
             scope.spawn(move || submit::run(peer, folder, allowance, shape, dice))
         };
         let clients: Vec<_> = (1..=CLIENTS).map(client).collect();
-        let told = (|| {
+        let told = (|| -> Result<(Hits, Lists)> {
             let struck = strike(options, &mut system, &mut fleet, &allowance, blow);
             match struck {
                 Ok(_) => allowance.close(),
@@ -91,7 +91,7 @@ pub(crate) fn run(options: &Options, blow: Blow) -> Result<(bool, Value)> {
         progress.stop();
         system.kill()?;
         let told = told.with_context(|| format!("the server said: {}", tail(&system)));
-        told.and_then(|(hits, lists): (Hits, Lists)| Ok((hits, lists, joined(follower)?)))
+        told.and_then(|(hits, lists)| Ok((hits, lists, joined(follower)?)))
     })?;
     let records = [FAST].iter().chain(&POLICIES).map(|name| folder.join(name));
     let records: Vec<_> = records.collect();
