@@ -11,7 +11,14 @@ use anyhow::{Context, Result};
 ///
 /// It could not be built or started. How it ended is the answer.
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<ExitCode> {
-    let build = ["build", "--quiet", "--release", "-p", "capataz-sim"];
+    let build = [
+        "build",
+        "--quiet",
+        "--profile",
+        "quick",
+        "-p",
+        "capataz-sim",
+    ];
     let built = Command::new("cargo")
         .args(build)
         .current_dir(crate::root())
@@ -19,7 +26,8 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<ExitCode> {
         .context("cargo did not start")?;
     anyhow::ensure!(built.success(), "the simulation could not be built");
     let status = Command::new("cargo")
-        .args(["run", "--quiet", "--release", "-p", "capataz-sim", "--"])
+        .args(["run", "--quiet", "--profile", "quick"])
+        .args(["-p", "capataz-sim", "--"])
         .args(arguments)
         .current_dir(crate::root())
         .status()

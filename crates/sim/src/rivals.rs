@@ -128,11 +128,9 @@ impl World {
             if !lives {
                 self.fault(Fault::LateLanding);
             }
-            let mut position = flight.expected.get();
-            for record in &flight.records {
+            for (position, record) in (flight.expected.get()..).zip(&flight.records) {
                 let Writer { epoch, id } = flight.writer;
                 self.becomes_durable(position, epoch, id, record);
-                position += 1;
             }
         }
         if lives && !flight.unheard {
