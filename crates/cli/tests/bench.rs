@@ -85,9 +85,8 @@ fn a_backlog_is_loaded_drained_killed_and_found_again() {
     let [tasks, drained, left] =
         ["tasks", "drained", "queued_after_restart"].map(|name| found[name].as_u64().unwrap());
     assert_eq!((tasks, drained), (20_000, 5_000));
-    // What was under way when enough had ended ended too; a thousand came before the kill.
-    assert!(left <= 20_000 - 5_000 + 1_000, "{found}");
-    assert!(left > 5_000, "{found}");
+    // More may end before they are held back; a thousand came before the kill.
+    assert!((1_000..=16_000).contains(&left), "{found}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use capataz_api::rest::Counts;
+use tokio::task::JoinSet;
 
 use super::recipe::{PAYLOAD_BYTES, Recipe};
 use super::trial::{Trial, TrialError};
@@ -201,10 +202,15 @@ impl Course {
         Ok(begun.elapsed().as_secs_f64())
     }
 
-    /// Holds all groups back, or lets them go.
+    /// Holds all groups back, or lets them go: all at once, as far as that goes.
     async fn hold(&self, on: bool) -> Result<(), TrialError> {
-        for group in &self.recipe.groups {
-            self.trial.client.pause_group(group, on).await?;
+        let mut calls = JoinSet::new();
+        for group in self.recipe.groups.clone() {
+            let client = self.trial.client.clone();
+            calls.spawn(async move { client.pause_group(&group, on).await });
+        }
+        while let Some(called) = calls.join_next().await {
+            called??;
         }
         Ok(())
     }
