@@ -3,6 +3,7 @@
 
 mod bars;
 mod ci;
+mod plots;
 mod sim;
 mod tidy;
 mod torture;
@@ -15,6 +16,7 @@ cargo xtask ci      format, lints, rules, tests and documentation: what CI runs
 cargo xtask tidy    the rules that no compiler checks
 cargo xtask bars    the acceptance bars that need real processes: NAME [--full]
 cargo xtask torture real processes: kill, pause, power, corrupt or full [--rounds N] [--tasks N]
+cargo xtask plots   draws FILE, the JSON lines of `capataz bench growth`
 cargo xtask sim     deterministic simulation: --seeds N [--seed FIRST] [--mutant NAME] [--trace]
 ";
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(),
         "tidy" => tidy::run(),
         "bars" => bars::run(arguments),
+        "plots" => plots::run(arguments),
         // What the tasks of the bars run.
         "witness" => bars::run_witness(arguments),
         "" | "help" | "--help" => {

@@ -12,6 +12,11 @@ impl Quantiles {
         self.values.push(value);
     }
 
+    /// How many were added.
+    pub(crate) fn count(&self) -> u64 {
+        self.values.len() as u64
+    }
+
     /// The value that the fraction `part` of them does not exceed; 0 when there are none.
     pub(crate) fn at(&self, part: f64) -> f64 {
         let mut sorted = self.values.clone();

@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use capataz_worker::inline::{Answer, Attempt, HandlerError, Handlers, InlineExecutor};
-use capataz_worker::session::{GrpcConnect, Session, SessionOptions};
+use capataz_worker::session::{GrpcConnect, Session, SessionHandle, SessionOptions};
 use nix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 use crate::running::WorkerError;
 use crate::stop::Stops;
@@ -26,47 +27,78 @@ pub(crate) fn now() -> u64 {
     now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
 }
 
-/// A worker, and what it does besides nothing.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BenchWorkerOptions<'a> {
-    /// Its name, and that of its pod.
-    pub(crate) name: &'a str,
-    /// The slots of its pod.
+/// The sessions of one process.
+#[derive(Clone, Debug)]
+pub(crate) struct Fleet {
+    /// The name of a single session and its pod; several add a number.
+    pub(crate) name: String,
+    /// What each session runs at once.
     pub(crate) slots: u32,
-    /// The file to which it adds a line when an attempt begins, and one when it ends, so that
+    /// Workers, as the server counts them.
+    pub(crate) sessions: u32,
+    /// Pods that the sessions are dealt to in turn.
+    pub(crate) pods: u32,
+    /// The groups that each serves.
+    pub(crate) groups: Vec<String>,
+    /// The file to which each adds a line when an attempt begins, and one when it ends, so that
     /// others can tell what was executed without asking the server.
-    pub(crate) record: Option<&'a Path>,
+    pub(crate) record: Option<PathBuf>,
 }
 
-/// Runs tasks of both groups until it is told to stop.
+impl Fleet {
+    fn options(&self, number: u32) -> SessionOptions {
+        let named = |number: u32, of: u32| match of {
+            1 => self.name.clone(),
+            _ => format!("{}-{number}", self.name),
+        };
+        let (name, pod) = (
+            named(number, self.sessions),
+            named(number % self.pods, self.pods),
+        );
+        let mut options = SessionOptions::new(name, pod, self.groups.clone());
+        options.pod_slots = Some(self.slots * self.sessions.div_ceil(self.pods));
+        options.concurrency = self.slots;
+        options
+    }
+}
+
+/// Runs tasks until it is told to stop.
 pub(crate) async fn run(
-    worker: BenchWorkerOptions<'_>,
+    fleet: &Fleet,
     url: &str,
     token: Option<&str>,
     mut stops: Stops,
 ) -> Result<(), WorkerError> {
-    let BenchWorkerOptions {
-        name,
-        slots,
-        record,
-    } = worker;
-    let handlers = match record {
-        Some(path) => recording(path, name)?,
-        None => Handlers::new().group(DRAINED, async |_: Attempt| {
-            Ok::<_, HandlerError>(Answer::Nothing)
-        }),
-    };
-    let handlers = handlers.group(TIMED, timed);
-    let executor = Arc::new(InlineExecutor::new(handlers, Handle::current()));
-    let mut options = SessionOptions::new(name, name, [DRAINED, TIMED]);
-    (options.pod_slots, options.concurrency) = (Some(slots), slots);
-    let (session, handle) = Session::new(options, executor, GrpcConnect::new([url], token)?);
-    let mut ended = std::pin::pin!(session.run());
-    tokio::select! {
-        ended = &mut ended => return Ok(ended?),
-        () = stops.next() => handle.stop_now(),
+    let mut under_way = JoinSet::new();
+    let mut handles = Vec::new();
+    for number in 0..fleet.sessions {
+        let connect = GrpcConnect::new([url], token)?;
+        let options = fleet.options(number);
+        let executor = executor(&options.name, fleet.record.as_deref())?;
+        let (session, handle) = Session::new(options, executor, connect);
+        under_way.spawn(session.run());
+        handles.push(handle);
     }
-    Ok(ended.await?)
+    loop {
+        tokio::select! {
+            ended = under_way.join_next() => match ended {
+                Some(ended) => ended??,
+                None => return Ok(()),
+            },
+            () = stops.next() => handles.iter().for_each(SessionHandle::stop_now),
+        }
+    }
+}
+
+fn executor(worker: &str, record: Option<&Path>) -> io::Result<Arc<InlineExecutor>> {
+    let handlers = match record {
+        Some(path) => recording(path, worker)?,
+        None => Handlers::new(),
+    };
+    let handlers = handlers
+        .group(TIMED, timed)
+        .fallback(async |_: Attempt| Ok::<_, HandlerError>(Answer::Nothing));
+    Ok(Arc::new(InlineExecutor::new(handlers, Handle::current())))
 }
 
 /// Handlers that write down what they execute.
@@ -103,4 +135,27 @@ async fn timed(attempt: Attempt) -> Result<String, HandlerError> {
     let text = std::str::from_utf8(&attempt.payload)?;
     let submitted: u64 = text.parse()?;
     Ok(begun.saturating_sub(submitted).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_dealt_to_pods_in_turn() {
+        let mut fleet = Fleet {
+            name: "f".to_owned(),
+            slots: 2,
+            sessions: 5,
+            pods: 2,
+            groups: vec!["g".to_owned()],
+            record: None,
+        };
+        let fourth = fleet.options(3);
+        assert_eq!((&*fourth.name, &*fourth.pod), ("f-3", "f-1"));
+        assert_eq!((fourth.pod_slots, fourth.concurrency), (Some(6), 2));
+        (fleet.sessions, fleet.pods) = (1, 1);
+        let only = fleet.options(0);
+        assert_eq!((&*only.name, &*only.pod), ("f", "f"));
+    }
 }

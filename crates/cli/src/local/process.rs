@@ -88,6 +88,12 @@ impl Process {
         }
     }
 
+    /// Ends it at once, and waits until it is gone.
+    pub(crate) async fn kill(&mut self) {
+        // It may have ended by itself, which is as good.
+        let _ = self.child.kill().await;
+    }
+
     /// Asks it to end, and ends it when it does not.
     pub(crate) async fn stop(mut self) {
         if let Some(id) = self.id() {

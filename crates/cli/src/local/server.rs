@@ -17,6 +17,8 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(crate) struct Server {
     process: Process,
     folder: PathBuf,
+    /// What it is told besides where to keep its data and to listen.
+    variables: Vec<(&'static str, String)>,
     /// Removes the folder, when it was made for this server.
     _temporary: Option<TempDir>,
     url: String,
@@ -27,6 +29,14 @@ impl Server {
     /// Starts one with its data in `folder`, or in a temporary one, and waits until it can be
     /// spoken to.
     pub(crate) async fn start(folder: Option<&Path>) -> Result<Server, LocalError> {
+        Server::start_with(folder, Vec::new()).await
+    }
+
+    /// The same with settings of its own, as variables.
+    pub(crate) async fn start_with(
+        folder: Option<&Path>,
+        variables: Vec<(&'static str, String)>,
+    ) -> Result<Server, LocalError> {
         let temporary = match folder {
             Some(_) => None,
             None => Some(tempfile::tempdir().map_err(LocalError::NoFolder)?),
@@ -34,26 +44,7 @@ impl Server {
         let made = temporary.as_ref().map(TempDir::path);
         let folder = folder.or(made).expect("one of the two is there").to_owned();
         std::fs::create_dir_all(&folder).map_err(LocalError::NoFolder)?;
-        let address = folder.join("address");
-        // A file from an earlier server in this folder names a port that is another's by now.
-        let _ = std::fs::remove_file(&address);
-        let data = folder.to_string_lossy();
-        let arguments = ["serve", "--data-dir", &*data, "--listen", "127.0.0.1:0"];
-        let mut process = Process::start(&arguments, &[], &folder.join("serve.log"))?;
-        let begun = Instant::now();
-        let url = loop {
-            process.still_runs()?;
-            match std::fs::read_to_string(&address) {
-                Ok(text) if text.ends_with('\n') => break text.trim().to_owned(),
-                _ if begun.elapsed() > BEGIN => {
-                    return Err(LocalError::NotReady {
-                        waited: BEGIN,
-                        said: process.said(),
-                    });
-                }
-                _ => tokio::time::sleep(LOOK).await,
-            }
-        };
+        let (process, url) = begin(&folder, &variables, BEGIN).await?;
         let path = folder.join("admin-token");
         let token = match std::fs::read_to_string(&path) {
             Ok(token) => token.trim().to_owned(),
@@ -62,10 +53,24 @@ impl Server {
         Ok(Server {
             process,
             folder,
+            variables,
             _temporary: temporary,
             url,
             token,
         })
+    }
+
+    /// Kills it as nothing can be prepared for, starts it again on the same data, and waits up to
+    /// `patience` until it has read that. It listens at another address then.
+    pub(crate) async fn kill_and_restart(&mut self, patience: Duration) -> Result<(), LocalError> {
+        self.process.kill().await;
+        (self.process, self.url) = begin(&self.folder, &self.variables, patience).await?;
+        Ok(())
+    }
+
+    /// Its process id, while it runs.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.process.id()
     }
 
     /// Where it is.
@@ -86,9 +91,12 @@ impl Server {
     /// Starts `capataz ARGUMENTS` as a client or worker of this server; it says what it has to say
     /// to the file `NAME.log` in the server's folder.
     pub(crate) fn join(&self, name: &str, arguments: &[&str]) -> Result<Process, LocalError> {
+        // What a worker notes of its processes belongs to this server, not to the user.
+        let state = self.folder.join("workers");
         let variables = [
             ("CAPATAZ_SERVER", self.url()),
             ("CAPATAZ_TOKEN", self.token()),
+            ("CAPATAZ_WORKER_STATE_DIR", &*state.to_string_lossy()),
         ];
         Process::start(
             arguments,
@@ -116,5 +124,37 @@ impl Server {
     /// Ends it gracefully.
     pub(crate) async fn stop(self) {
         self.process.stop().await;
+    }
+}
+
+/// Starts the process, and waits until it has written down where it listens.
+async fn begin(
+    folder: &Path,
+    variables: &[(&'static str, String)],
+    patience: Duration,
+) -> Result<(Process, String), LocalError> {
+    let address = folder.join("address");
+    // A file from an earlier server in this folder names a port that is another's by now.
+    let _ = std::fs::remove_file(&address);
+    let data = folder.to_string_lossy();
+    let arguments = ["serve", "--data-dir", &*data, "--listen", "127.0.0.1:0"];
+    let variables: Vec<(&str, &str)> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let mut process = Process::start(&arguments, &variables, &folder.join("serve.log"))?;
+    let begun = Instant::now();
+    loop {
+        process.still_runs()?;
+        match std::fs::read_to_string(&address) {
+            Ok(text) if text.ends_with('\n') => return Ok((process, text.trim().to_owned())),
+            _ if begun.elapsed() > patience => {
+                return Err(LocalError::NotReady {
+                    waited: patience,
+                    said: process.said(),
+                });
+            }
+            _ => tokio::time::sleep(LOOK).await,
+        }
     }
 }
