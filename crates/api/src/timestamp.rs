@@ -59,15 +59,21 @@ impl FromStr for Timestamp {
         };
         // Date, `T`, time to the second, offset: what is shorter may be ISO 8601, not RFC 3339.
         let shaped = text.len() >= "1970-01-01T00:00:00Z".len() && !text.contains('[');
-        let time: jiff::Timestamp = shaped
-            .then(|| text.parse().ok())
-            .flatten()
-            .ok_or_else(refuse)?;
-        let micros = u64::try_from(time.as_microsecond()).map_err(|_| refuse())?;
+        let micros = shaped.then(|| micros(text)).flatten().ok_or_else(refuse)?;
         (micros <= TIMESTAMP_MAX_US)
             .then_some(Timestamp(micros))
             .ok_or_else(refuse)
     }
+}
+
+/// Microseconds since 1970. Date and time are read apart from their offset: jiff's own points in
+/// time end two days before the year 9999 does.
+fn micros(text: &str) -> Option<u64> {
+    const EPOCH: jiff::civil::DateTime = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
+    let local = pieces.date().to_datetime(pieces.time()?);
+    let offset = i128::from(pieces.to_numeric_offset()?.seconds()) * 1_000_000;
+    u64::try_from(local.duration_since(EPOCH).as_micros() - offset).ok()
 }
 
 impl Serialize for Timestamp {
@@ -118,6 +124,10 @@ mod tests {
             let time = Timestamp(day * 86_400_000_000 + 43_200_123_456);
             assert_eq!(time.to_string().parse(), Ok(time));
         }
+        let last = Timestamp(TIMESTAMP_MAX_US);
+        assert_eq!(last.to_string().parse(), Ok(last));
+        assert!("10000-01-01T00:00:00Z".parse::<Timestamp>().is_err());
+        assert!("9999-12-31T23:59:59-01:00".parse::<Timestamp>().is_err());
     }
 
     #[test]

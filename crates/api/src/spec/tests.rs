@@ -276,3 +276,11 @@ fn a_spec_shown_as_json_reads_back_as_itself() {
     let shown = serde_json::to_vec(&TaskSpec::from(&spec)).expect("a spec is JSON");
     assert_eq!(parse_task(&shown, limits::PAYLOAD_BYTES), Ok(spec));
 }
+
+#[test]
+fn a_secret_given_twice_is_one_variable() {
+    let body = br#"{"group":"g","env_secret":["B","A","A"]}"#;
+    let task = parse_task(body, limits::PAYLOAD_BYTES).expect("a good spec");
+    let names: Vec<_> = task.env_secret.iter().map(|v| &v.name[..]).collect();
+    assert_eq!(names, ["A", "B"]);
+}

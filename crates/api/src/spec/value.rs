@@ -1,7 +1,7 @@
 //! Single JSON values, read with a typed refusal that says what came.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -99,12 +99,13 @@ pub(super) fn variables(raw: Raw<'_>) -> Result<Vec<proto::Variable>, Flaw> {
         .collect())
 }
 
-/// Reads `{"VARIABLE": "secret"}`, or `["NAME"]` for a variable named like its secret.
+/// Reads `{"VARIABLE": "secret"}`, or `["NAME"]` for a variable named like its secret; a name given
+/// twice is one variable.
 pub(super) fn secrets(raw: Raw<'_>) -> Result<Vec<proto::Variable>, Flaw> {
     if raw.get().starts_with('{') {
         return variables(raw);
     }
-    let names: Vec<String> = read(raw, "an object of texts or a list of names")?;
+    let names: BTreeSet<String> = read(raw, "an object of texts or a list of names")?;
     let pairs = names.into_iter().map(|name| proto::Variable {
         value: name.clone(),
         name,
