@@ -25,14 +25,16 @@ pub(crate) fn file_name(first: Position) -> String {
     format!("{:016x}{SUFFIX}", first.get())
 }
 
-/// The position in a segment's file name; `None` for all other files.
+/// The position in a segment's file name; `None` for all other files, and for positions that no
+/// count reaches.
 pub(crate) fn parse_name(name: &str) -> Option<Position> {
     let digits = name.strip_suffix(SUFFIX)?;
     let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if digits.len() != 16 || !digits.bytes().all(lower_hex) {
         return None;
     }
-    u64::from_str_radix(digits, 16).ok().map(Position::new)
+    let first = u64::from_str_radix(digits, 16).ok();
+    first.filter(|first| *first < 1 << 63).map(Position::new)
 }
 
 /// What a segment says about itself and about all below it. It is written when everything below is

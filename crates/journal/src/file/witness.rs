@@ -17,6 +17,8 @@ const SLOT_BYTES: usize = 88;
 const SLOT_STRIDE: u64 = 4096;
 const CHECKSUM_AT: usize = 84;
 const MAGIC: [u8; 8] = *b"CAPWIT01";
+/// A sequence or position beyond it was never reached by counting: what has one is damaged.
+const NEVER_REACHED: u64 = 1 << 63;
 
 /// What one slot of the witness says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,5 +120,27 @@ fn decode(bytes: &[u8; SLOT_BYTES]) -> Option<(u64, Testimony)> {
         first: Position::new(u64::from_le_bytes(part(bytes, 40))),
         link: Link(part(bytes, 48)),
     };
-    Some((u64::from_le_bytes(part(bytes, 24)), said))
+    let sequence = u64::from_le_bytes(part(bytes, 24));
+    let largest = sequence.max(said.durable.get()).max(said.first.get());
+    (largest < NEVER_REACHED).then_some((sequence, said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_with_numbers_that_were_never_counted_is_damaged() {
+        let said = Testimony {
+            journal: JournalId::from_bytes([1; 16]),
+            complete: true,
+            durable: Position::new(NEVER_REACHED - 1),
+            first: Position::ZERO,
+            link: Link::default(),
+        };
+        assert!(decode(&encode(NEVER_REACHED - 1, &said)).is_some());
+        assert_eq!(decode(&encode(u64::MAX, &said)), None);
+        let durable = Position::new(NEVER_REACHED);
+        assert_eq!(decode(&encode(1, &Testimony { durable, ..said })), None);
+    }
 }
