@@ -3,21 +3,31 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use capataz_api::limits::{MESSAGE_BYTES, NAME_BYTES, PAYLOAD_BYTES, PAYLOAD_BYTES_MAX};
 use capataz_api::proto;
+use capataz_api::spec::{Flaw, SpecError, check_batch, check_name, validate};
 use capataz_engine::{
-    Backoff, NewTask, Outcome, Policy, Reason, Report, Request, Span, Submission, TaskId,
+    Backoff, Hello, NewTask, Outcome, Policy, Reason, Report, Request, Span, Submission, TaskId,
     Timestamp, Usage,
 };
 use prost::Message;
 
 use crate::owner::Token;
 
+/// An encoded `TaskSpec`: the largest payload, and as much again for all else that its limits let
+/// through, of which arguments, meta, tags and keys with their framing are some 210 KiB.
+pub const BODY_BYTES: usize = 2 * PAYLOAD_BYTES;
+/// An encoded `AttemptResult`: the largest output there may be, its message, and tails of its
+/// logs, which may take more than their own limit where they are no UTF-8. What is larger would
+/// make records that no journal takes.
+pub const RESULT_BYTES: usize = PAYLOAD_BYTES_MAX + MESSAGE_BYTES + 64 * 1024;
+
 /// Something that does not make a command.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
     /// A task of a submission is refused.
     #[error(transparent)]
-    Spec(#[from] capataz_api::spec::SpecError),
+    Spec(#[from] SpecError),
     /// The bytes are no message.
     #[error("tasks[{index}] is not an encoded TaskSpec: {cause}")]
     Undecodable {
@@ -32,6 +42,12 @@ pub enum ConvertError {
         /// How many came.
         got: usize,
     },
+    /// The incarnation of a worker is not 16 bytes.
+    #[error("hello.incarnation must be 16 bytes, got {got}")]
+    Incarnation {
+        /// How many came.
+        got: usize,
+    },
 }
 
 /// Makes a submission of encoded specs, which become the tasks' bodies as they are.
@@ -40,6 +56,7 @@ pub enum ConvertError {
 ///
 /// The first task that is refused, with its index; then nothing is submitted.
 pub fn submission(request_id: &[u8], bodies: Vec<Bytes>) -> Result<Submission, ConvertError> {
+    check_batch(bodies.len(), bodies.iter().map(Bytes::len).sum())?;
     let request = request(request_id, &bodies)?;
     let mut builder = Builder::default();
     builder.submission.request = request;
@@ -47,10 +64,28 @@ pub fn submission(request_id: &[u8], bodies: Vec<Bytes>) -> Result<Submission, C
     for (index, body) in bodies.into_iter().enumerate() {
         let spec = proto::TaskSpec::decode(body.clone())
             .map_err(|cause| ConvertError::Undecodable { index, cause })?;
-        capataz_api::spec::validate(&spec).map_err(|error| error.at(index))?;
+        validate(&spec).map_err(|error| error.at(index))?;
+        check_body(&body).map_err(|error| error.at(index))?;
         builder.add(spec, body);
     }
     Ok(builder.submission)
+}
+
+/// Refuses a body that takes more than its fields may: unknown fields, or the same one again and
+/// again. It is kept as it came.
+fn check_body(body: &[u8]) -> Result<(), SpecError> {
+    if body.len() <= BODY_BYTES {
+        return Ok(());
+    }
+    Err(SpecError {
+        index: None,
+        field: String::new(),
+        flaw: Flaw::TooLarge {
+            limit: BODY_BYTES,
+            got: body.len(),
+            unit: "bytes",
+        },
+    })
 }
 
 fn request(id: &[u8], bodies: &[Bytes]) -> Result<Option<Request>, ConvertError> {
@@ -199,9 +234,59 @@ pub fn wire_token((key, attempt): Token) -> proto::Token {
     }
 }
 
-/// What a worker says of an attempt that ended; `None` when it says nothing that is known.
+/// What a worker says of itself.
+///
+/// # Errors
+///
+/// A name that is none, or an incarnation that is no number.
+pub fn hello(hello: proto::Hello) -> Result<Hello, ConvertError> {
+    let incarnation: [u8; 16] =
+        hello.incarnation[..]
+            .try_into()
+            .map_err(|_| ConvertError::Incarnation {
+                got: hello.incarnation.len(),
+            })?;
+    let names = [
+        ("name", &hello.name),
+        ("host", &hello.host),
+        ("pod", &hello.pod),
+    ];
+    let groups = hello.groups.iter().map(|group| ("groups", group));
+    for (field, name) in names.into_iter().chain(groups) {
+        check_name(field, name)?;
+    }
+    Ok(Hello {
+        name: hello.name,
+        incarnation: u128::from_be_bytes(incarnation),
+        host: hello.host,
+        build: hello.build.chars().take(NAME_BYTES).collect(),
+        pod: hello.pod,
+        pod_slots: hello.pod_slots,
+        groups: hello.groups,
+        concurrency: hello.concurrency,
+        polling: false,
+        remember: hello.remember,
+        affinity: hello
+            .affinity
+            .iter()
+            .map(|key| Submission::affinity_hash(key))
+            .collect(),
+        running: hello.running.iter().map(token).collect(),
+    })
+}
+
+/// What a worker says of its attempts: those that run, with how long, and those that ended.
+pub fn reports(reports: proto::Reports) -> (Vec<(Token, Span)>, Vec<Report>) {
+    let started = reports.started.iter();
+    let started = started.filter_map(|s| Some((token(s.token.as_ref()?), Span(s.ago_us))));
+    let ended = reports.ended.into_iter().filter_map(report);
+    (started.collect(), ended.collect())
+}
+
+/// What a worker says of an attempt that ended; `None` when it says nothing that is known. A result
+/// that is too large fails the attempt for good.
 pub fn report(ended: proto::Ended) -> Option<Report> {
-    let outcome = match ended.outcome() {
+    let mut outcome = match ended.outcome() {
         proto::Outcome::Succeeded => Outcome::Succeeded,
         proto::Outcome::Failed => failed(&ended.reason, ended.fatal),
         proto::Outcome::Again => Outcome::Again {
@@ -211,6 +296,11 @@ pub fn report(ended: proto::Ended) -> Option<Report> {
         proto::Outcome::Unspecified => return None,
     };
     let (key, attempt) = token(ended.token.as_ref()?);
+    let mut output = ended.result;
+    if output.len() > RESULT_BYTES {
+        outcome = failed("output_too_large", true);
+        output = too_large(output.len());
+    }
     let usage = Usage {
         wall: Span(ended.wall_us),
         cpu: Span(ended.cpu_us),
@@ -220,9 +310,18 @@ pub fn report(ended: proto::Ended) -> Option<Report> {
         key,
         attempt,
         outcome,
-        output: ended.result,
+        output,
         usage,
     })
+}
+
+/// The result that stands for one of `got` bytes.
+fn too_large(got: usize) -> Bytes {
+    let result = proto::AttemptResult {
+        message: format!("the result is {got} bytes, over the limit of {RESULT_BYTES}"),
+        ..Default::default()
+    };
+    result.encode_to_vec().into()
 }
 
 /// A failure with the reason that a worker names; one that is not known counts as an error.
@@ -236,4 +335,51 @@ pub(crate) fn failed(reason: &str, fatal: bool) -> Outcome {
     };
     let fatal = fatal || matches!(reason, Reason::OutputTooLarge | Reason::Fatal);
     Outcome::Failed { reason, fatal }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(result: Vec<u8>) -> proto::Ended {
+        proto::Ended {
+            token: Some(proto::Token::default()),
+            outcome: proto::Outcome::Succeeded.into(),
+            result: result.into(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_result_over_its_limit_fails_the_attempt_for_good() {
+        let largest = report(ended(vec![0; RESULT_BYTES])).expect("a report");
+        assert_eq!(largest.outcome, Outcome::Succeeded);
+        let larger = report(ended(vec![0; RESULT_BYTES + 1])).expect("a report");
+        let reason = Reason::OutputTooLarge;
+        let fatal = true;
+        assert_eq!(larger.outcome, Outcome::Failed { reason, fatal });
+        let result = proto::AttemptResult::decode(larger.output).expect("a result");
+        assert!(result.message.contains("over the limit"), "{result:?}");
+    }
+
+    #[test]
+    fn a_body_that_repeats_its_fields_without_end_is_refused() {
+        let group = proto::TaskSpec {
+            group: "g".repeat(255),
+            ..Default::default()
+        };
+        let body = group.encode_to_vec().repeat(BODY_BYTES / 255);
+        let refused = submission(&[], vec![body.into()]).map(drop);
+        let Err(ConvertError::Spec(error)) = refused else {
+            panic!("expected a refusal, got {refused:?}");
+        };
+        assert_eq!(error.index, Some(0));
+        assert!(matches!(
+            error.flaw,
+            Flaw::TooLarge {
+                limit: BODY_BYTES,
+                ..
+            }
+        ));
+    }
 }

@@ -77,6 +77,10 @@ impl ToProblem for ConvertError {
                 let problem = Problem::new(Code::InvalidField, self.to_string());
                 problem.field("request_id").got(got.to_string())
             }
+            ConvertError::Incarnation { got } => {
+                let problem = Problem::new(Code::InvalidField, self.to_string());
+                problem.field("incarnation").got(got.to_string())
+            }
         }
     }
 }

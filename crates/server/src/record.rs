@@ -21,10 +21,16 @@ pub enum RecordError {
     /// The bytes are not what their format says.
     #[error("the record cannot be decoded: {0}")]
     Decode(#[from] postcard::Error),
+    /// Its events end before it does.
+    #[error("the record goes on for {left} bytes after its events")]
+    Trailing {
+        /// How many are too many.
+        left: usize,
+    },
 }
 
 /// Encodes a batch. `None` if the encoder fails, which it does for no event there is.
-pub(crate) fn encode(events: &[Event]) -> Option<Bytes> {
+pub fn encode(events: &[Event]) -> Option<Bytes> {
     let mut buffer = Vec::with_capacity(64 + 48 * events.len());
     buffer.push(FORMAT);
     postcard::to_extend(events, buffer).ok().map(Bytes::from)
@@ -34,7 +40,10 @@ pub(crate) fn encode(events: &[Event]) -> Option<Bytes> {
 pub fn decode(record: &[u8]) -> Result<Vec<Event>, RecordError> {
     match record.split_first() {
         None => Err(RecordError::Empty),
-        Some((&FORMAT, events)) => Ok(postcard::from_bytes(events)?),
+        Some((&FORMAT, events)) => match postcard::take_from_bytes(events)? {
+            (events, []) => Ok(events),
+            (_, rest) => Err(RecordError::Trailing { left: rest.len() }),
+        },
         Some((got, _)) => Err(RecordError::Format { got: *got }),
     }
 }
@@ -56,5 +65,11 @@ mod tests {
         assert_eq!(decode(&[]), Err(RecordError::Empty));
         assert_eq!(decode(&[9, 0]), Err(RecordError::Format { got: 9 }));
         assert!(decode(&record[..3]).is_err());
+    }
+
+    #[test]
+    fn a_record_ends_with_its_events() {
+        let longer = [&encode(&[]).expect("no events encode")[..], b"more"].concat();
+        assert_eq!(decode(&longer), Err(RecordError::Trailing { left: 4 }));
     }
 }

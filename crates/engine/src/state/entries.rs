@@ -205,7 +205,7 @@ impl State {
     pub fn restore_entry(&mut self, key: EntryKey, value: &[u8]) -> Result<(), RestoreError> {
         match key {
             EntryKey::Meta => self.meta = decode(key, value)?,
-            EntryKey::Group(id) => self.restore_group(id, decode(key, value)?),
+            EntryKey::Group(id) => return self.restore_group(id, decode(key, value)?),
             EntryKey::Pod(id) => self.restore_pod(id, decode(key, value)?),
             EntryKey::Worker(id) => return self.restore_worker(id, decode(key, value)?),
             EntryKey::Task(id) => return self.restore_task(id, decode(key, value)?),
@@ -283,7 +283,15 @@ impl State {
         })
     }
 
-    fn restore_group(&mut self, id: GroupId, entry: GroupEntry) {
+    /// A group's number is its place: none is ever forgotten.
+    fn restore_group(&mut self, id: GroupId, entry: GroupEntry) -> Result<(), RestoreError> {
+        let place = GroupId(self.groups.len() as u32);
+        if id != place {
+            return Err(RestoreError::Dangling {
+                key: EntryKey::Group(id),
+                missing: format!("{place:?}"),
+            });
+        }
         let mut group = Group::new(entry.name.clone());
         let forgets = planted(Bug::LimitForgottenAtRestart);
         group.max_running = entry.max_running.filter(|_| !forgets);
@@ -294,6 +302,7 @@ impl State {
         group.cancelled = entry.cancelled;
         self.group_names.insert(entry.name, id);
         self.groups.push(group);
+        Ok(())
     }
 
     fn restore_pod(&mut self, id: PodId, entry: PodEntry) {
@@ -500,5 +509,18 @@ mod tests {
         assert!(keys.is_sorted());
         let meta: Meta = decode(EntryKey::Meta, &state.entry(EntryKey::Meta).unwrap()).unwrap();
         assert_eq!(meta, Meta::default());
+    }
+
+    #[test]
+    fn a_group_that_is_missing_before_another_is_noticed() {
+        let group = encode(&group_entry(&Group::new("g".to_owned()))).unwrap();
+        let second = EntryKey::Group(GroupId(1));
+        let refused = State::default().restore_entry(second, &group);
+        assert!(matches!(refused, Err(RestoreError::Dangling { key, .. }) if key == second));
+        let mut whole = State::default();
+        whole
+            .restore_entry(EntryKey::Group(GroupId(0)), &group)
+            .unwrap();
+        assert_eq!(whole.restore_entry(second, &group), Ok(()));
     }
 }

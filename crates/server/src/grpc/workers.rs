@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use capataz_api::proto::{self, master_frame, worker_frame};
-use capataz_engine::{Hello, Outcome, Report, Span, Submission, TaskId, Usage, WorkerId};
+use capataz_engine::{Outcome, Report, Span, Submission, TaskId, Usage, WorkerId};
 use futures_util::{Stream, StreamExt};
 use prost::Message;
 use tokio::sync::{mpsc, watch};
@@ -54,7 +54,8 @@ impl proto::workers_server::Workers for WorkersService {
             _ => return Err(Status::invalid_argument("the first frame must be hello")),
         };
         let connection = hello.connection;
-        let hello = parse_hello(hello)?;
+        let hello = convert::hello(hello)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
         check_worker(&self.namespace, &caller, &hello.name, &hello.groups).await?;
         let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
         let (sender, messages) = mpsc::unbounded_channel();
@@ -86,44 +87,6 @@ impl proto::workers_server::Workers for WorkersService {
             frames.take_until(stopped(self.stop.clone())),
         )))
     }
-}
-
-fn parse_hello(hello: proto::Hello) -> Result<Hello, Status> {
-    let incarnation: [u8; 16] = hello.incarnation[..]
-        .try_into()
-        .map_err(|_| Status::invalid_argument("hello.incarnation must be 16 bytes"))?;
-    let names = [
-        ("name", &hello.name),
-        ("host", &hello.host),
-        ("pod", &hello.pod),
-    ];
-    let groups = hello.groups.iter().map(|group| ("groups", group));
-    for (field, name) in names.into_iter().chain(groups) {
-        capataz_api::spec::check_name(field, name)
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
-    }
-    Ok(Hello {
-        name: hello.name,
-        incarnation: u128::from_be_bytes(incarnation),
-        host: hello.host,
-        build: hello
-            .build
-            .chars()
-            .take(capataz_api::limits::NAME_BYTES)
-            .collect(),
-        pod: hello.pod,
-        pod_slots: hello.pod_slots,
-        groups: hello.groups,
-        concurrency: hello.concurrency,
-        polling: false,
-        remember: hello.remember,
-        affinity: hello
-            .affinity
-            .iter()
-            .map(|key| Submission::affinity_hash(key))
-            .collect(),
-        running: hello.running.iter().map(convert::token).collect(),
-    })
 }
 
 /// Takes a worker's frames to the owner.
@@ -166,7 +129,12 @@ impl Reader {
                 sequence: heartbeat.sequence,
             }),
             worker_frame::Frame::Reports(reports) => {
-                self.namespace.send(parse_reports(worker, reports));
+                let (started, ended) = convert::reports(reports);
+                self.namespace.send(Input::Reports {
+                    worker,
+                    started,
+                    ended,
+                });
             }
             worker_frame::Frame::Drain(_) => {
                 let drain = capataz_engine::Command::Drain { worker, on: true };
@@ -207,24 +175,6 @@ impl Reader {
             Ok(Err(error)) => tracing::warn!(%error, "logs could not be kept"),
             Err(error) => tracing::error!(%error, "keeping logs panicked"),
         }
-    }
-}
-
-fn parse_reports(worker: WorkerId, reports: proto::Reports) -> Input {
-    let started = reports
-        .started
-        .iter()
-        .filter_map(|s| Some((convert::token(s.token.as_ref()?), Span(s.ago_us))))
-        .collect();
-    let ended = reports
-        .ended
-        .into_iter()
-        .filter_map(convert::report)
-        .collect();
-    Input::Reports {
-        worker,
-        started,
-        ended,
     }
 }
 

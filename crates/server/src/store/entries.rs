@@ -64,7 +64,7 @@ impl LoadError {
 }
 
 /// The bytes that an entry is found and sorted by: the order is that of [`EntryKey`].
-fn encode(key: &EntryKey) -> Vec<u8> {
+pub fn encode_key(key: &EntryKey) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(21);
     match key {
         EntryKey::Meta => bytes.push(META),
@@ -101,7 +101,9 @@ fn with_number(bytes: &mut Vec<u8>, kind: u8, number: u32) {
     bytes.extend(number.to_be_bytes());
 }
 
-fn decode(bytes: &[u8]) -> Option<EntryKey> {
+/// The inverse of [`encode_key`], but for tasks, which have a table of their own; `None` for bytes
+/// that are no other entry's.
+pub fn decode_key(bytes: &[u8]) -> Option<EntryKey> {
     use capataz_engine::{GroupId, Key, PodId, TokenId, WorkerId};
     let (kind, rest) = bytes.split_first()?;
     let number = || Some(u32::from_be_bytes(rest.try_into().ok()?));
@@ -151,7 +153,7 @@ pub(super) fn write(
         if changed.get(at + 1).is_some_and(|(next, _)| next == key) {
             continue;
         }
-        let encoded = encode(key);
+        let encoded = encode_key(key);
         let sum = value
             .as_ref()
             .map(|value| (checksum(&encoded, value), &value[..]));
@@ -260,7 +262,7 @@ pub(super) fn check_others(connection: &Connection, from: &mut Vec<u8>) -> Resul
     let sql = format!("SELECT k, crc, v FROM entry WHERE k > ? ORDER BY k LIMIT {STEP}");
     let (mut sum, start) = (Sum::default(), std::mem::take(from));
     each_other(connection, &sql, &start, &mut sum, &mut |key, _| {
-        *from = encode(&key);
+        *from = encode_key(&key);
         Ok(())
     })?;
     if sum.entries < STEP as u64 {
@@ -342,7 +344,7 @@ fn each_other(
         };
         let (key, crc, value) = read().map_err(Fault::from)?;
         sum.check(key, crc, value)?;
-        each(decode(key).ok_or_else(|| damaged(key))?, value)?;
+        each(decode_key(key).ok_or_else(|| damaged(key))?, value)?;
     }
     Ok(())
 }
@@ -362,7 +364,7 @@ fn each_task(
         };
         let (id, crc, value) = read().map_err(Fault::from)?;
         let key = EntryKey::Task(TaskId(id as u64));
-        sum.check(&encode(&key), crc, value)?;
+        sum.check(&encode_key(&key), crc, value)?;
         each(key, value)?;
     }
     Ok(())

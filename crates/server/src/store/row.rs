@@ -53,7 +53,7 @@ impl Verdict {
 /// One row of `task` or `element`. The last attempt is part of it, so that a task with one attempt
 /// costs one row.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Row {
+pub struct Row {
     pub(super) group: GroupId,
     pub(super) phase: Phase,
     pub(super) reason: Reason,
@@ -129,6 +129,12 @@ impl ElementCounts {
 }
 
 impl Array {
+    /// Whether no more elements have rows than there are.
+    pub(super) fn is_whole(&self) -> bool {
+        let touched: u64 = self.touched.iter().copied().map(u64::from).sum();
+        touched <= u64::from(self.count)
+    }
+
     /// Elements with and without rows.
     pub(super) fn totals(&self) -> Counts {
         let mut totals = self.touched;
@@ -169,7 +175,7 @@ impl Array {
 
 impl Row {
     /// What the row adds to the counts of its group and tags: elements count one by one.
-    pub(super) fn counts(&self) -> Counts {
+    pub fn counts(&self) -> Counts {
         match &self.array {
             Some(array) => array.totals(),
             None => {
