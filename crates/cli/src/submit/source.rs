@@ -4,15 +4,15 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use capataz_api::limits::PAYLOAD_BYTES_MAX;
+use capataz_api::limits::{ARGUMENT_BYTES, PAYLOAD_BYTES_MAX};
 use capataz_api::proto::TaskSpec;
-use capataz_api::spec::{SpecError, parse_task, validate_within};
+use capataz_api::spec::{Flaw, SpecError, parse_task, validate_within};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::flags::{DEFAULT_GROUP, TaskFlags};
 use super::lines::{LineError, Lines};
-use super::pattern::fill;
+use super::pattern::{TooLong, fill};
 use crate::failure::Told;
 
 /// Specs, one after the other.
@@ -249,7 +249,15 @@ fn read_payload(path: &Path) -> Result<Vec<u8>, SubmitError> {
 
 fn filled(template: &TaskSpec, line: &str) -> Result<TaskSpec, SpecError> {
     let mut spec = template.clone();
-    spec.argv = fill(&template.argv, line);
+    spec.argv = fill(&template.argv, line).map_err(|TooLong { got }| SpecError {
+        index: None,
+        field: "argv".to_owned(),
+        flaw: Flaw::TooLarge {
+            limit: ARGUMENT_BYTES,
+            got,
+            unit: "bytes",
+        },
+    })?;
     validate_within(&spec, PAYLOAD_BYTES_MAX)?;
     Ok(spec)
 }
