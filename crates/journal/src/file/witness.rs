@@ -121,8 +121,9 @@ fn decode(bytes: &[u8; SLOT_BYTES]) -> Option<(u64, Testimony)> {
         link: Link(part(bytes, 48)),
     };
     let sequence = u64::from_le_bytes(part(bytes, 24));
-    let largest = sequence.max(said.durable.get()).max(said.first.get());
-    (largest < NEVER_REACHED).then_some((sequence, said))
+    // Only what is durable was ever trimmed.
+    let possible = said.first <= said.durable && sequence.max(said.durable.get()) < NEVER_REACHED;
+    possible.then_some((sequence, said))
 }
 
 #[cfg(test)]
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_with_numbers_that_were_never_counted_is_damaged() {
+    fn a_slot_that_no_journal_wrote_is_damaged() {
         let said = Testimony {
             journal: JournalId::from_bytes([1; 16]),
             complete: true,
@@ -142,5 +143,7 @@ mod tests {
         assert_eq!(decode(&encode(u64::MAX, &said)), None);
         let durable = Position::new(NEVER_REACHED);
         assert_eq!(decode(&encode(1, &Testimony { durable, ..said })), None);
+        let first = said.durable.advance(1);
+        assert_eq!(decode(&encode(1, &Testimony { first, ..said })), None);
     }
 }
