@@ -54,8 +54,8 @@ impl proto::workers_server::Workers for WorkersService {
             _ => return Err(Status::invalid_argument("the first frame must be hello")),
         };
         let connection = hello.connection;
-        let hello = convert::hello(hello)
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let hello =
+            convert::hello(hello).map_err(|error| Status::invalid_argument(error.to_string()))?;
         check_worker(&self.namespace, &caller, &hello.name, &hello.groups).await?;
         let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
         let (sender, messages) = mpsc::unbounded_channel();
