@@ -1,7 +1,8 @@
 //! Bugs that the simulation plants to see that its checkers catch them.
 //!
-//! Without the feature `planted`, which the simulation alone switches on, there are none:
-//! [`planted`] is a constant false, and the compiler removes whatever asks it.
+//! Without the feature `planted`, which the simulation alone asks for, there are none: [`planted`]
+//! is a constant false, and the compiler removes whatever asks it. A build of the whole workspace
+//! has the simulation in it and so the feature; nothing but the simulation ever plants one there.
 
 /// A planted bug. Where it sits says `planted(Bug::...)`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,40 +1,11 @@
 //! Between frames on the wire and the owner's inputs and messages: what the gRPC service does.
 
 use capataz_api::proto::{self, master_frame, worker_frame};
-use capataz_engine::{Hello, Report, Span, Submission};
 use capataz_server::convert;
 use capataz_server::owner::{Input, LeasedTask, SessionMessage, Token};
 use capataz_server::problem::ToProblem;
 
 use crate::store::ModelStore;
-
-/// A hello as the owner takes it.
-pub(crate) fn hello(hello: proto::Hello) -> Option<Hello> {
-    let incarnation: [u8; 16] = hello.incarnation[..].try_into().ok()?;
-    let affinity = hello.affinity.iter();
-    Some(Hello {
-        name: hello.name,
-        incarnation: u128::from_be_bytes(incarnation),
-        host: hello.host,
-        build: hello.build,
-        pod: hello.pod,
-        pod_slots: hello.pod_slots,
-        groups: hello.groups,
-        concurrency: hello.concurrency,
-        polling: false,
-        remember: hello.remember,
-        affinity: affinity.map(|key| Submission::affinity_hash(key)).collect(),
-        running: hello.running.iter().map(convert::token).collect(),
-    })
-}
-
-/// Started and ended attempts.
-pub(crate) fn reports(reports: proto::Reports) -> (Vec<(Token, Span)>, Vec<Report>) {
-    let started = reports.started.iter();
-    let started = started.filter_map(|s| Some((convert::token(s.token.as_ref()?), Span(s.ago_us))));
-    let ended = reports.ended.into_iter().filter_map(convert::report);
-    (started.collect(), ended.collect())
-}
 
 /// Any further frame of a worker.
 pub(crate) fn input(
@@ -50,7 +21,7 @@ pub(crate) fn input(
             sequence: beat.sequence,
         }),
         Frame::Reports(frame) => {
-            let (started, ended) = reports(frame);
+            let (started, ended) = convert::reports(frame);
             Some(Input::Reports {
                 worker,
                 started,

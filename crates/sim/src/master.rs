@@ -9,6 +9,7 @@ use capataz_api::proto::worker_frame;
 use capataz_engine::{Outcome, Report, Usage};
 use capataz_journal::disk::faulty::FaultyDisk;
 use capataz_journal::{Append, Journal, Position, Room, Writer};
+use capataz_server::convert;
 use capataz_server::feed::Feed;
 use capataz_server::owner::{Input, Owner, Session, ToAppend, Token};
 use capataz_server::store::Batch;
@@ -140,7 +141,7 @@ impl World {
         match (frame, session) {
             (Some(worker_frame::Frame::Hello(hello)), None) => {
                 let count = hello.connection;
-                let Some(hello) = frames::hello(hello) else {
+                let Ok(hello) = convert::hello(hello) else {
                     return self.violate("a hello that cannot be read".to_owned());
                 };
                 let spoken = Arc::clone(&self.master.spoken);

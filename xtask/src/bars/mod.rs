@@ -9,7 +9,7 @@ mod affinity;
 mod hash;
 mod kills;
 mod ledger;
-mod options;
+pub(crate) mod options;
 mod pods;
 pub(crate) mod process;
 pub(crate) mod records;

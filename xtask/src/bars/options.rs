@@ -1,6 +1,6 @@
 //! `cargo xtask bars NAME [--full] [--tasks N] [--cycles N] [--seed N] [--binary FILE]`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use rand::SeedableRng;
@@ -25,7 +25,7 @@ impl Options {
             tasks: None,
             cycles: None,
             seed: 1,
-            binary: crate::root().join("target/release/capataz"),
+            binary: release_binary(),
         };
         while let Some(argument) = arguments.next() {
             let mut value = || {
@@ -49,13 +49,7 @@ impl Options {
             !options.bar.is_empty(),
             "which bar? `cargo xtask bars all` runs them all"
         );
-        let binary = &options.binary;
-        ensure!(
-            binary.is_file(),
-            "{} is missing: cargo build --release -p capataz-cli",
-            binary.display()
-        );
-        options.binary = binary.canonicalize()?;
+        options.binary = whole_path(&options.binary)?;
         Ok(options)
     }
 
@@ -73,4 +67,19 @@ impl Options {
     pub(crate) fn dice(&self) -> StdRng {
         StdRng::seed_from_u64(self.seed)
     }
+}
+
+/// The binary that is run unless another one is named.
+pub(crate) fn release_binary() -> PathBuf {
+    crate::root().join("target/release/capataz")
+}
+
+/// Where a binary is, whatever folder its processes run in.
+pub(crate) fn whole_path(binary: &Path) -> Result<PathBuf> {
+    ensure!(
+        binary.is_file(),
+        "{} is missing: cargo build --release -p capataz-cli",
+        binary.display()
+    );
+    Ok(binary.canonicalize()?)
 }

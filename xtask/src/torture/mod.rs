@@ -52,7 +52,8 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<ExitCode> {
             .args([
                 "run",
                 "--quiet",
-                "--release",
+                "--profile",
+                "quick",
                 "-p",
                 "xtask",
                 "--",

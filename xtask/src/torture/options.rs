@@ -6,6 +6,8 @@ use anyhow::{Context, Result, bail, ensure};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use crate::bars::options::{release_binary, whole_path};
+
 /// What was asked for.
 pub(crate) struct Options {
     pub(crate) name: String,
@@ -27,13 +29,12 @@ impl Options {
         let name = arguments.next().unwrap_or_default();
         let (rounds, tasks) = defaults(&name)
             .with_context(|| format!("there is no torture {name:?}: {}", super::NAMES))?;
-        let binary = crate::root().join("target/release/capataz");
         let mut options = Options {
             name,
             rounds,
             tasks,
             seed: 1,
-            binary,
+            binary: release_binary(),
         };
         while let Some(argument) = arguments.next() {
             let mut value = || {
@@ -50,13 +51,7 @@ impl Options {
             }
         }
         ensure!(options.rounds > 0, "nothing is proved in no rounds");
-        let binary = &options.binary;
-        ensure!(
-            binary.is_file(),
-            "{} is missing: cargo build --release -p capataz-cli",
-            binary.display()
-        );
-        options.binary = binary.canonicalize()?;
+        options.binary = whole_path(&options.binary)?;
         Ok(options)
     }
 
