@@ -22,8 +22,11 @@ pub(super) const ADMITTED_BYTES: usize = 64 << 20;
 const ADMITTED_LEAST: usize = 1 << 10;
 /// Lag of the store from which on submits are slowed.
 const SLOW_FROM: u64 = 64 << 20;
-/// How long a submit is held back for the store at the most.
+/// How long a submit of [`SLOW_BYTES`] or more is held back for the store at the most; a smaller one
+/// for its share of it, so that whoever brings a task is not slowed like who brings millions.
 const SLOW_FOR: Duration = Duration::from_secs(2);
+/// What counts as a large submit: a quarter of the largest request.
+const SLOW_BYTES: usize = 1 << 20;
 
 /// One namespace. Cheap to clone.
 #[derive(Clone)]
@@ -88,19 +91,20 @@ impl Namespace {
         self.ask(|reply| Input::Command(command, reply)).await
     }
 
-    /// Waits until a submission of about `bytes` may be on its way, and while the store lags.
+    /// Waits while the store lags, in proportion to the submission's `bytes`, then until so much may
+    /// be on its way. In this order: who waits for the store is not in the way of others.
     ///
     /// # Errors
     ///
     /// `NotLeading` when the namespace has stopped.
     pub(crate) async fn admit(&self, bytes: usize) -> Result<Admission, CallError> {
-        let cost = bytes.clamp(ADMITTED_LEAST, ADMITTED_BYTES) as u32;
-        let admission = Arc::clone(&self.inner.admission);
-        let permit = admission.acquire_many_owned(cost).await;
-        let permit = permit.map_err(|_| CallError::NotLeading)?;
+        let cost = bytes.clamp(ADMITTED_LEAST, ADMITTED_BYTES);
         if Gauges::get(&self.inner.gauges.lag_bytes) > SLOW_FROM {
-            self.wait_for_store().await;
+            self.wait_for_store(held_back_for(cost)).await;
         }
+        let admission = Arc::clone(&self.inner.admission);
+        let permit = admission.acquire_many_owned(cost as u32).await;
+        let permit = permit.map_err(|_| CallError::NotLeading)?;
         Ok(Admission { _permit: permit })
     }
 
@@ -135,7 +139,7 @@ impl Namespace {
         self.submit_admitted(submission, admission).await
     }
 
-    async fn wait_for_store(&self) {
+    async fn wait_for_store(&self, patience: Duration) {
         let mut projected = self.inner.projected.clone();
         let caught_up = async {
             while Gauges::get(&self.inner.gauges.lag_bytes) > SLOW_FROM
@@ -143,7 +147,7 @@ impl Namespace {
             {}
         };
         // Held back for so long, the call goes on: over its hard bound the owner refuses it.
-        let _ = tokio::time::timeout(SLOW_FOR, caught_up).await;
+        let _ = tokio::time::timeout(patience, caught_up).await;
     }
 
     /// Reads the state, and returns once what was read is durable, with its position.
@@ -235,5 +239,22 @@ impl Namespace {
             sent.map_err(|_| CallError::NotLeading)?;
             receiver.await.unwrap_or(Err(CallError::UnknownOutcome))
         }
+    }
+}
+
+/// How long a submission of so many bytes waits for the store at the most.
+fn held_back_for(bytes: usize) -> Duration {
+    SLOW_FOR.mul_f64((bytes as f64 / SLOW_BYTES as f64).min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_task_is_not_held_back_like_a_batch() {
+        assert!(held_back_for(ADMITTED_LEAST) < Duration::from_millis(3));
+        assert_eq!(held_back_for(SLOW_BYTES), SLOW_FOR);
+        assert_eq!(held_back_for(ADMITTED_BYTES), SLOW_FOR);
     }
 }
