@@ -7,9 +7,11 @@ use crate::event::Event;
 use crate::id::{Attempt, Key, TaskId, WorkerId};
 use crate::policy::Policy;
 use crate::reason::Reason;
+use crate::run::{Begin, NewRun, Reopening, RunId, StartRun};
 use crate::state::LimitsInForce;
 use crate::time::{Span, Timestamp};
 use crate::token::{NewToken, TokenId};
+use crate::workflow::{Version, WorkflowId};
 
 /// A request to the engine. Times and random numbers come in here, never from inside.
 #[derive(Clone, PartialEq, Debug)]
@@ -136,6 +138,81 @@ pub enum Command {
         request: Request,
         /// What is asked.
         command: Box<Command>,
+    },
+    /// A command with who asks for it, for the audit trail.
+    By {
+        /// The name of the caller's token.
+        actor: String,
+        /// What is asked.
+        command: Box<Command>,
+    },
+    /// Registers a version of a workflow.
+    PutWorkflow {
+        /// Its name.
+        name: String,
+        /// The version.
+        version: Box<Version>,
+    },
+    /// Forgets a registered workflow.
+    RemoveWorkflow {
+        /// Its name.
+        name: String,
+    },
+    /// Lets runs begin again although the last ones failed.
+    ClearHold {
+        /// The workflow's name.
+        name: String,
+    },
+    /// Starts a run.
+    StartRun(Box<StartRun>),
+    /// Holds back the steps of a run, or does not any more.
+    PauseRun {
+        /// Which.
+        run: RunId,
+        /// Whether they are held back.
+        on: bool,
+    },
+    /// Ends a run with everything in it.
+    CancelRun {
+        /// Which.
+        run: RunId,
+        /// What the caller gave as the reason.
+        note: String,
+    },
+    /// Runs steps once more.
+    Reopen(Reopening),
+    /// Adds steps to a run.
+    ExtendRun {
+        /// Which.
+        run: RunId,
+        /// Its version with more steps at the end.
+        version: Box<Version>,
+    },
+    /// [`crate::Due::Workflow`] asks for it.
+    AdvanceWorkflow {
+        /// Which.
+        workflow: WorkflowId,
+    },
+    /// [`crate::Due::Run`] asks for it.
+    AdvanceRun {
+        /// Which.
+        run: RunId,
+    },
+    /// [`crate::Due::Step`] asks for it.
+    BeginStep {
+        /// Which run.
+        run: RunId,
+        /// Which step.
+        step: u32,
+        /// What it is to do.
+        begin: Begin,
+    },
+    /// [`crate::Due::End`] asks for it.
+    EndRun {
+        /// Which.
+        run: RunId,
+        /// The run that repeats it, if one does, or why that could not be worked out.
+        successor: Result<Option<Box<NewRun>>, String>,
     },
     /// Fires what is due.
     Tick,
@@ -277,6 +354,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// What it returned, unseen by the engine.
     pub output: Bytes,
+    /// The part of it that later steps of a run may refer to.
+    pub value: Bytes,
     /// What it took.
     pub usage: Usage,
 }
@@ -352,6 +431,10 @@ pub enum Answer {
     Leases(Vec<(Key, Attempt)>),
     /// The token is on record.
     TokenCreated(TokenId),
+    /// The run is on record.
+    Run(RunId),
+    /// The number of the workflow's version.
+    Version(u32),
 }
 
 /// Task ids in the order of a submission.

@@ -81,7 +81,25 @@ pub fn effects(state: &State, event: &Event) -> Vec<Effect> {
         | Change::Answered { .. }
         | Change::DrainSet { on: false, .. }
         | Change::TokenCreated { .. }
-        | Change::TokenRevoked { .. } => Vec::new(),
+        | Change::TokenRevoked { .. }
+        | Change::Acted { .. }
+        | Change::WorkflowCreated { .. }
+        | Change::VersionStored { .. }
+        | Change::VersionRegistered { .. }
+        | Change::WorkflowRemoved { .. }
+        | Change::HoldCleared { .. }
+        | Change::HoldOver { .. }
+        | Change::RunStarted { .. }
+        | Change::RunBegan { .. }
+        | Change::RunPaused { .. }
+        | Change::RunCancelled { .. }
+        | Change::FanOpened { .. }
+        | Change::StepStarted { .. }
+        | Change::StepReturned { .. }
+        | Change::StepDecided { .. }
+        | Change::StepsAdded { .. }
+        | Change::RunReopened { .. }
+        | Change::RunEnded { .. } => Vec::new(),
     }
 }
 

@@ -8,9 +8,11 @@ use crate::command::{Ended, Hello, Ids, NewTask, Outcome, PodSettings, Request, 
 use crate::id::{Attempt, GroupId, Key, PodId, TaskId, WorkerId};
 use crate::policy::Policy;
 use crate::reason::{Phase, Reason};
+use crate::run::{NewRun, RunId, RunPhase, RunReason, StepOutcome};
 use crate::state::LimitsInForce;
 use crate::time::Timestamp;
 use crate::token::{Token, TokenId};
+use crate::workflow::{Version, WorkflowId};
 
 /// A recorded fact with the time it carries for ever: replay takes times from here.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -246,6 +248,161 @@ pub enum Change {
     TokenRevoked {
         /// Which.
         id: TokenId,
+    },
+    /// The next events are a caller's doing.
+    Acted {
+        /// Whose: the name of a token.
+        actor: String,
+        /// How many events.
+        events: u32,
+    },
+    /// A workflow got its number.
+    WorkflowCreated {
+        /// Its number.
+        workflow: WorkflowId,
+        /// Its name.
+        name: String,
+    },
+    /// A workflow got a version.
+    VersionStored {
+        /// Which workflow.
+        workflow: WorkflowId,
+        /// The version's number.
+        number: u32,
+        /// The version.
+        version: Box<Version>,
+    },
+    /// New runs of a workflow follow a version.
+    VersionRegistered {
+        /// Which workflow.
+        workflow: WorkflowId,
+        /// The version's number.
+        number: u32,
+    },
+    /// A workflow is not registered any more. Its runs go on.
+    WorkflowRemoved {
+        /// Which.
+        workflow: WorkflowId,
+    },
+    /// Runs of a workflow may begin again although the last ones failed: an operator says so, or
+    /// the pause is over.
+    HoldCleared {
+        /// Which.
+        workflow: WorkflowId,
+    },
+    /// The pause after failed runs is over; the failures still count.
+    HoldOver {
+        /// Of which workflow.
+        workflow: WorkflowId,
+    },
+    /// A run was accepted.
+    RunStarted {
+        /// Its id.
+        run: RunId,
+        /// Its workflow.
+        workflow: WorkflowId,
+        /// The version it follows.
+        version: u32,
+        /// The call, with what it was told.
+        request: Option<(Request, Ids)>,
+        /// The run.
+        new: Box<NewRun>,
+    },
+    /// A run is under way.
+    RunBegan {
+        /// Which.
+        run: RunId,
+    },
+    /// Steps of a run are held back, or not any more.
+    RunPaused {
+        /// Which.
+        run: RunId,
+        /// Whether they are.
+        on: bool,
+    },
+    /// A run was cancelled by a caller: its tasks and steps follow.
+    RunCancelled {
+        /// Which.
+        run: RunId,
+        /// What the caller gave as the reason.
+        note: String,
+    },
+    /// A fan-out has its items.
+    FanOpened {
+        /// Which run.
+        run: RunId,
+        /// Which step.
+        step: u32,
+        /// How many items.
+        count: u32,
+        /// The items as a JSON list.
+        items: Bytes,
+    },
+    /// A step, or elements of it, became tasks.
+    StepStarted {
+        /// Which run.
+        run: RunId,
+        /// Which step.
+        step: u32,
+        /// The first of the elements, of a fan-out.
+        element: Option<u32>,
+        /// The id of the first task; the others follow.
+        first: TaskId,
+        /// The policies referred to.
+        policies: Vec<Policy>,
+        /// The tasks.
+        tasks: Vec<Accepted>,
+    },
+    /// What a task of a step returned is kept for other steps. The end of its attempt follows.
+    StepReturned {
+        /// Which run.
+        run: RunId,
+        /// Which step.
+        step: u32,
+        /// Which element, of a fan-out.
+        element: Option<u32>,
+        /// What it returned.
+        value: Bytes,
+    },
+    /// A step is over in this round.
+    StepDecided {
+        /// Which run.
+        run: RunId,
+        /// Which step.
+        step: u32,
+        /// How it ended.
+        outcome: StepOutcome,
+        /// What there is to say about it.
+        note: String,
+    },
+    /// Steps were added to a run.
+    StepsAdded {
+        /// Which run.
+        run: RunId,
+        /// What it follows from now on.
+        version: Box<Version>,
+    },
+    /// Steps of a run are to run once more.
+    RunReopened {
+        /// Which run.
+        run: RunId,
+        /// Its workflow.
+        workflow: WorkflowId,
+        /// The run as it was kept, when it had ended.
+        archive: Option<Bytes>,
+        /// Which steps.
+        steps: Vec<u32>,
+    },
+    /// A run is over.
+    RunEnded {
+        /// Which.
+        run: RunId,
+        /// How.
+        phase: RunPhase,
+        /// Why.
+        reason: RunReason,
+        /// What there is to say about it.
+        note: String,
     },
 }
 

@@ -25,6 +25,7 @@
 mod apply;
 mod command;
 mod decide;
+mod due;
 mod effect;
 mod event;
 mod explain;
@@ -34,10 +35,12 @@ pub mod planted;
 mod policy;
 mod reason;
 mod rejection;
+mod run;
 mod state;
 mod time;
 mod token;
 mod view;
+mod workflow;
 
 pub use apply::apply;
 pub use command::{
@@ -45,6 +48,7 @@ pub use command::{
     Request, Revival, Submission, Usage,
 };
 pub use decide::decide;
+pub use due::{Due, ELEMENTS_AT_ONCE, RunContext};
 pub use effect::{Effect, effects, outstanding};
 pub use event::{Accepted, Change, Event, Next};
 pub use explain::{Explanation, Obstacle};
@@ -52,7 +56,12 @@ pub use id::{Attempt, GroupId, Key, MAX_ELEMENTS, ParseKeyError, PodId, TaskId, 
 pub use policy::{Backoff, Policy};
 pub use reason::{Phase, Reason};
 pub use rejection::Rejection;
+pub use run::{
+    Begin, NewRun, ParseRunIdError, Reopening, RunId, RunKey, RunPhase, RunReason, StartRun,
+    StepOutcome, StepReason, Which,
+};
 pub use state::{EntryKey, LimitsInForce, RestoreError, State};
 pub use time::{Span, Timestamp};
 pub use token::{NewToken, ParseTokenIdError, Role, Token, TokenId};
 pub use view::{GroupView, PodView, TaskView, WorkerView};
+pub use workflow::{Edge, Graph, Hold, Join, Node, NodeKind, On, Settings, Version, WorkflowId};

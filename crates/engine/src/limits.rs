@@ -31,6 +31,20 @@ pub const AFFINITY_KEYS: usize = 64;
 /// Live tasks in a namespace: at about a hundred bytes each this is what one machine holds.
 pub const LIVE_TASKS: u64 = 100_000_000;
 
+/// Workflows known at once, registered or with a run: a guard against clients that invent a name
+/// per run.
+pub const WORKFLOWS: usize = 100_000;
+/// Runs that are not over: at some kilobytes each this is what one machine holds.
+pub const LIVE_RUNS: usize = 1_000_000;
+/// Steps of a run, with those that were added to it: the same as of a workflow.
+pub const RUN_STEPS: usize = 100_000;
+/// Items of a fan-out.
+pub const FAN_OUT: u32 = 100_000;
+/// Bytes of one output that other steps refer to: every run under way is held in memory.
+pub const STEP_OUTPUT_BYTES: usize = 64 * 1024;
+/// Bytes of all outputs of a run that steps refer to.
+pub const RUN_OUTPUT_BYTES: usize = 16 * 1024 * 1024;
+
 /// Tasks that are looked at for a better affinity match before the head of the queue is taken.
 pub const AFFINITY_LOOK_AHEAD: usize = 256;
 /// Free workers that are looked at for a better affinity match before the least used one is taken.

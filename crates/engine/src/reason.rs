@@ -52,6 +52,8 @@ pub enum Reason {
     Fatal,
     /// Cancelled by a caller.
     Requested,
+    /// Scheduled: the run that it is a step of is paused.
+    Paused,
 }
 
 impl Phase {
@@ -106,11 +108,12 @@ impl Reason {
             Reason::CouldNotStart => "could_not_start",
             Reason::Fatal => "fatal",
             Reason::Requested => "requested",
+            Reason::Paused => "run_paused",
         }
     }
 
     /// Every reason.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 13] = [
         Reason::None,
         Reason::Delayed,
         Reason::Backoff,
@@ -123,5 +126,6 @@ impl Reason {
         Reason::CouldNotStart,
         Reason::Fatal,
         Reason::Requested,
+        Reason::Paused,
     ];
 }

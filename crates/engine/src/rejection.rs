@@ -1,6 +1,7 @@
 //! Why a command was refused. A refusal changes nothing.
 
 use crate::id::{Attempt, Key};
+use crate::run::RunId;
 use crate::token::TokenId;
 
 /// A refusal by the rules.
@@ -110,6 +111,80 @@ pub enum Rejection {
         what: &'static str,
         /// The bound.
         limit: u64,
+    },
+    /// No such workflow is registered.
+    #[error("no workflow {name:?}")]
+    UnknownWorkflow {
+        /// The name that came.
+        name: String,
+    },
+    /// The version named is not the registered one.
+    #[error("version {got} is not the registered one, {current}")]
+    StaleVersion {
+        /// The registered one.
+        current: u32,
+        /// What came.
+        got: u32,
+    },
+    /// The engine knows no live run of that id: it ended, or never was.
+    #[error("no live run {run}")]
+    RunNotLive {
+        /// Which.
+        run: RunId,
+    },
+    /// Another run holds the conflict key.
+    #[error("run {holder} holds the conflict key")]
+    RunConflict {
+        /// Which run.
+        holder: RunId,
+    },
+    /// The run's key stands for a different run.
+    #[error("the key is in use by run {existing}, which is a different request")]
+    RunKeyConflict {
+        /// The run that has it.
+        existing: RunId,
+    },
+    /// The step does not wait to begin.
+    #[error("step {step} of run {run} does not wait to begin")]
+    StepNotReady {
+        /// Which run.
+        run: RunId,
+        /// Which step.
+        step: u32,
+    },
+    /// Steps of the run are not over.
+    #[error("run {run} has steps that are not over")]
+    RunNotFinished {
+        /// Which.
+        run: RunId,
+    },
+    /// Steps can only be added at the end of what a live run has.
+    #[error("run {run} takes no such steps: it is being cancelled, or they do not follow its own")]
+    RunNotExtended {
+        /// Which.
+        run: RunId,
+    },
+    /// No such step.
+    #[error("run {run} has no step {step:?}")]
+    UnknownStep {
+        /// Which run.
+        run: RunId,
+        /// The name that came.
+        step: String,
+    },
+    /// A step that is to run again is not over.
+    #[error("step {step:?} of run {run} is not over; only an ended step can run again")]
+    StepNotOver {
+        /// Which run.
+        run: RunId,
+        /// Its name.
+        step: String,
+    },
+    /// Nothing of the run failed.
+    #[error("run {run} has nothing to run again; name the steps to begin from")]
+    NothingToRunAgain {
+        /// Which.
+        run: RunId,
     },
     /// The epoch is not above the one in force.
     #[error("epoch {got} is not above the epoch in force, {current}")]

@@ -311,6 +311,7 @@ pub fn report(ended: proto::Ended) -> Option<Report> {
         attempt,
         outcome,
         output,
+        value: Bytes::new(),
         usage,
     })
 }

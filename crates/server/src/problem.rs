@@ -37,7 +37,21 @@ impl ToProblem for Rejection {
             Rejection::StaleLease { .. } => problem(Code::StaleLease),
             Rejection::UnknownWorker { .. }
             | Rejection::UnknownPod { .. }
-            | Rejection::UnknownToken { .. } => problem(Code::NotFound),
+            | Rejection::UnknownToken { .. }
+            | Rejection::UnknownWorkflow { .. } => problem(Code::NotFound),
+            Rejection::UnknownStep { step, .. } => {
+                problem(Code::NotFound).field("steps").got(step.clone())
+            }
+            Rejection::StaleVersion { .. } => problem(Code::StaleVersion),
+            Rejection::RunNotLive { .. }
+            | Rejection::StepNotReady { .. }
+            | Rejection::RunNotExtended { .. } => problem(Code::NotLive),
+            Rejection::RunNotFinished { .. } | Rejection::StepNotOver { .. } => {
+                problem(Code::StillLive)
+            }
+            Rejection::NothingToRunAgain { .. } => problem(Code::NothingToRunAgain),
+            Rejection::RunConflict { .. } => problem(Code::RunConflict).field("conflict_key"),
+            Rejection::RunKeyConflict { .. } => problem(Code::DedupConflict).field("key"),
             // Its number is random: the caller tries again with another.
             Rejection::TokenExists { .. } => problem(Code::Unavailable),
             Rejection::WorkerNameTaken { .. } => problem(Code::WorkerNameTaken),

@@ -433,6 +433,7 @@ impl World {
                 fatal: true,
             },
             output: Bytes::new(),
+            value: bytes::Bytes::new(),
             usage: Usage::default(),
         };
         let command = capataz_engine::Command::Report(report);

@@ -292,6 +292,7 @@ impl World {
             attempt: number,
             outcome,
             output: result.encode_to_vec().into(),
+            value: bytes::Bytes::new(),
             usage: Usage::default(),
         })
     }

@@ -70,6 +70,12 @@ codes! {
     StillLive "still_live" 409 "The task has not ended";
     /// The task has ended, so there is nothing left to cancel or change.
     NotLive "not_live" 409 "The task has ended";
+    /// The version of the workflow that was named is not the registered one.
+    StaleVersion "stale_version" 409 "Another version is registered";
+    /// Another run holds the conflict key.
+    RunConflict "run_conflict" 409 "Another run holds the conflict key";
+    /// No step of the run failed, and none was named.
+    NothingToRunAgain "nothing_to_run_again" 409 "Nothing is to run again";
     /// A connected worker on another host has the name.
     WorkerNameTaken "worker_name_taken" 409 "The worker name is in use";
     /// A newer incarnation of the worker has joined.

@@ -150,7 +150,7 @@ impl State {
             }
         }
         match next {
-            Next::Over { phase, .. } => self.finish(key, phase, at),
+            Next::Over { phase, reason } => self.finish(key, (phase, reason), at),
             Next::Queued => self.enqueue(key, requeue_reason(outcome)),
             Next::Scheduled { until, reason } => self.schedule(key, until, reason),
         }

@@ -3,6 +3,8 @@
 //! state (which a correct journal does not hold) changes what it can and leaves the rest.
 
 mod leases;
+mod runs;
+mod steps;
 mod tasks;
 mod workers;
 
@@ -12,6 +14,7 @@ use crate::id::GroupId;
 use crate::limits;
 use crate::state::{EntryKey, Group, LimitsInForce, State};
 use crate::time::Timestamp;
+use steps::StepTasks;
 
 /// Applies one event.
 pub fn apply(state: &mut State, event: &Event) {
@@ -103,6 +106,70 @@ fn fold(state: &mut State, at: Timestamp, change: &Change) {
             state.tokens.remove(id);
             state.touch(EntryKey::Token(*id));
         }
+        Change::Acted { .. } => {}
+        Change::WorkflowCreated { workflow, name } => state.create_workflow(*workflow, name),
+        Change::VersionStored {
+            workflow,
+            number,
+            version,
+        } => state.store_version(*workflow, *number, version),
+        Change::VersionRegistered { workflow, number } => {
+            state.register(*workflow, Some(*number));
+        }
+        Change::WorkflowRemoved { workflow } => state.register(*workflow, None),
+        Change::HoldCleared { workflow } => state.clear_hold(*workflow),
+        Change::HoldOver { workflow } => state.end_hold(*workflow),
+        Change::RunStarted {
+            run,
+            workflow,
+            version,
+            request,
+            new,
+        } => state.start_run(at, *run, (*workflow, *version), request.as_ref(), new),
+        Change::RunBegan { run } => state.begin_run(*run),
+        Change::RunPaused { run, on } => state.pause_run(*run, *on),
+        Change::RunCancelled { run, .. } => state.cancel_run(*run),
+        Change::FanOpened {
+            run,
+            step,
+            count,
+            items,
+        } => state.open_fan(*run, *step, *count, items),
+        Change::StepStarted {
+            run,
+            step,
+            element,
+            first,
+            policies,
+            tasks,
+        } => state.start_step(
+            at,
+            &StepTasks {
+                run: *run,
+                step: *step,
+                element: *element,
+                first: *first,
+                policies,
+                tasks,
+            },
+        ),
+        Change::StepReturned {
+            run,
+            step,
+            element,
+            value,
+        } => state.step_returned(*run, *step, *element, value),
+        Change::StepDecided {
+            run, step, outcome, ..
+        } => state.decide_step(*run, *step, *outcome),
+        Change::StepsAdded { run, version } => state.add_steps(*run, version),
+        Change::RunReopened {
+            run,
+            workflow,
+            archive,
+            steps,
+        } => state.reopen_run(*run, *workflow, archive.as_ref(), steps),
+        Change::RunEnded { run, phase, .. } => state.end_run(at, *run, *phase),
         Change::Answered { request } => state.remember(at, *request, Ids::List(Vec::new())),
     }
 }

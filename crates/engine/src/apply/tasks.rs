@@ -6,7 +6,7 @@ use crate::id::{Key, TaskId};
 use crate::policy::Policy;
 use crate::reason::{Phase, Reason};
 use crate::state::{
-    Array, DedupEntry, EntryKey, Extra, RequestEntry, State, Task, Timer, Unit, UnitPhase,
+    Array, DedupEntry, EntryKey, Extra, RequestEntry, State, StepLink, Task, Timer, Unit, UnitPhase,
 };
 use crate::time::Timestamp;
 
@@ -25,7 +25,7 @@ impl State {
                 .get(accepted.task.policy as usize)
                 .copied()
                 .unwrap_or_default();
-            self.accept(at, id, accepted, &policy);
+            self.accept(at, id, accepted, &policy, None);
         }
         self.meta.next_task = self
             .meta
@@ -51,7 +51,15 @@ impl State {
         self.touch(EntryKey::Request(request.id));
     }
 
-    fn accept(&mut self, at: Timestamp, id: TaskId, accepted: &Accepted, policy: &Policy) {
+    /// Takes a task in, as the step of a run if it is one.
+    pub(super) fn accept(
+        &mut self,
+        at: Timestamp,
+        id: TaskId,
+        accepted: &Accepted,
+        policy: &Policy,
+        step: Option<StepLink>,
+    ) {
         let new = &accepted.task;
         let scheduled = new.not_before.filter(|until| *until > at);
         let array = new.count.map(|count| Array {
@@ -61,7 +69,8 @@ impl State {
         let rare = !new.affinity.is_empty()
             || new.dedup.is_some()
             || new.expires_at.is_some()
-            || array.is_some();
+            || array.is_some()
+            || step.is_some();
         let extra = rare.then(|| {
             Box::new(Extra {
                 affinity: new.affinity.clone(),
@@ -69,6 +78,7 @@ impl State {
                 expires_at: new.expires_at,
                 expired: false,
                 array,
+                step,
             })
         });
         let phase = match scheduled {
@@ -83,7 +93,7 @@ impl State {
             group: accepted.group,
             policy: self.policies.acquire(policy),
             priority: new.priority,
-            in_fresh: scheduled.is_none(),
+            in_fresh: scheduled.is_none() && step.is_none(),
             stored: false,
             unit: Unit::new(phase),
             extra,
@@ -108,6 +118,7 @@ impl State {
                     group.scheduled += units;
                 }
             }
+            None if step.is_some() => self.enqueue(id.key(), Reason::None),
             None => self.push_fresh(id, units),
         }
     }
@@ -175,7 +186,7 @@ impl State {
         } else {
             self.unqueue(key);
             self.revoke(key);
-            self.finish(key, phase, at);
+            self.finish(key, (phase, reason), at);
         }
         self.refresh_group(group);
         self.touch(EntryKey::Group(group));
@@ -216,7 +227,7 @@ impl State {
         for index in live {
             self.unqueue(id.element(index));
             self.revoke(id.element(index));
-            self.finish(id.element(index), phase, at);
+            self.finish(id.element(index), (phase, reason), at);
         }
     }
 
@@ -258,6 +269,7 @@ impl State {
                 expires_at: None,
                 expired: false,
                 array,
+                step: None,
             };
             let task = Task {
                 submitted_at: *submitted_at,

@@ -3,12 +3,15 @@
 
 mod dispatch;
 mod report;
+mod runs;
 mod settings;
+mod steps;
 mod submit;
 mod tasks;
 mod tick;
 mod tokens;
 mod workers;
+mod workflows;
 
 use crate::command::{Answer, Command, Decision, Request};
 use crate::event::{Change, Event};
@@ -72,6 +75,21 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decisio
         Command::CreateToken(token) => tokens::create(state, now, token),
         Command::RevokeToken { id } => tokens::revoke(state, now, id),
         Command::Once { request, command } => once(state, now, request, *command),
+        Command::By { actor, command } => by(state, now, actor, *command),
+        Command::PutWorkflow { name, version } => workflows::put(state, now, name, *version),
+        Command::RemoveWorkflow { name } => workflows::remove(state, now, name),
+        Command::ClearHold { name } => workflows::clear(state, now, name),
+        Command::StartRun(start) => runs::start(state, now, *start),
+        Command::PauseRun { run, on } => runs::pause(state, now, run, on),
+        Command::CancelRun { run, note } => runs::cancel(state, now, run, note),
+        Command::Reopen(reopening) => runs::reopen(state, now, reopening),
+        Command::ExtendRun { run, version } => runs::extend(state, now, run, *version),
+        Command::AdvanceWorkflow { workflow } => Ok(workflows::advance(state, now, workflow)),
+        Command::AdvanceRun { run } => runs::advance(state, now, run),
+        Command::BeginStep { run, step, begin } => steps::begin(state, now, run, step, begin),
+        Command::EndRun { run, successor } => {
+            runs::end(state, now, run, successor.map(|new| new.map(|new| *new)))
+        }
         Command::Tick => Ok(done(now, tick::tick(state, now))),
         Command::Dispatch => Ok(done(now, dispatch::next_lease(state))),
     }
@@ -94,6 +112,22 @@ fn once(
     let mut decision = decide(state, now, command)?;
     let change = Change::Answered { request };
     decision.events.push(Event { at: now, change });
+    Ok(decision)
+}
+
+/// Names the caller on record, before what the command brings about.
+fn by(
+    state: &State,
+    now: Timestamp,
+    actor: String,
+    command: Command,
+) -> Result<Decision, Rejection> {
+    let mut decision = decide(state, now, command)?;
+    if !decision.events.is_empty() {
+        let events = decision.events.len() as u32;
+        let change = Change::Acted { actor, events };
+        decision.events.insert(0, Event { at: now, change });
+    }
     Ok(decision)
 }
 

@@ -6,10 +6,11 @@ use super::done;
 use crate::command::{Decision, Ended, Outcome, Report, Usage};
 use crate::event::{Change, Next};
 use crate::id::{Attempt, Key};
+use crate::limits;
 use crate::planted::{Bug, planted};
 use crate::reason::{Phase, Reason};
 use crate::rejection::Rejection;
-use crate::state::{Lease, State};
+use crate::state::{Lease, State, Task};
 use crate::time::{Span, Timestamp};
 
 pub(super) fn start(
@@ -40,6 +41,7 @@ pub(super) fn report(state: &State, now: Timestamp, report: Report) -> Result<De
         attempt,
         outcome,
         output,
+        value,
         usage,
     } = report;
     let Some(lease) = state.leases.get(&(key, attempt)) else {
@@ -60,20 +62,45 @@ pub(super) fn report(state: &State, now: Timestamp, report: Report) -> Result<De
             }],
         ));
     }
+    let (outcome, returned) = kept(state, key, outcome, value);
     let next = next(state, now, key, attempt, &outcome);
     let ended = Ended::Reported;
-    Ok(done(
-        now,
-        [Change::AttemptEnded {
-            key,
-            attempt,
-            ended,
-            outcome,
-            next,
-            usage,
-            output,
-        }],
-    ))
+    let ended = Change::AttemptEnded {
+        key,
+        attempt,
+        ended,
+        outcome,
+        next,
+        usage,
+        output,
+    };
+    Ok(done(now, returned.into_iter().chain([ended])))
+}
+
+/// What a step returned, if other steps may refer to it. More than is kept of one, or of a run,
+/// fails the attempt for good.
+fn kept(state: &State, key: Key, outcome: Outcome, value: Bytes) -> (Outcome, Option<Change>) {
+    let link = state.tasks.get(key.task()).and_then(Task::step);
+    let Some(link) = link.filter(|_| outcome == Outcome::Succeeded) else {
+        return (outcome, None);
+    };
+    let run = state.run(link.run);
+    let node = run.and_then(|run| run.plan.node(link.step));
+    let Some(run) = run.filter(|_| node.is_some_and(|node| node.keeps_output)) else {
+        return (outcome, None);
+    };
+    if value.len() > limits::STEP_OUTPUT_BYTES || run.kept + value.len() > limits::RUN_OUTPUT_BYTES
+    {
+        let (reason, fatal) = (Reason::OutputTooLarge, true);
+        return (Outcome::Failed { reason, fatal }, None);
+    }
+    let returned = Change::StepReturned {
+        run: link.run,
+        step: link.step,
+        element: link.element,
+        value,
+    };
+    (outcome, Some(returned))
 }
 
 /// A single lease ran out.

@@ -9,6 +9,7 @@ use crate::event::{Accepted, Change};
 use crate::id::{GroupId, Key, MAX_ELEMENTS, TaskId};
 use crate::limits;
 use crate::planted::{Bug, planted};
+use crate::policy::Policy;
 use crate::rejection::Rejection;
 use crate::state::State;
 use crate::time::Timestamp;
@@ -26,33 +27,13 @@ pub(super) fn submit(
             false => Err(Rejection::RequestConflict),
         };
     }
+    check_submission(state, &submission)?;
     let Submission {
         request,
         groups,
         policies,
         tasks,
     } = submission;
-    check_range(
-        "tasks",
-        1,
-        limits::SUBMISSION_TASKS as u64,
-        tasks.len() as u64,
-    )?;
-    check_room(
-        state.live_tasks() as usize + tasks.len(),
-        limits::LIVE_TASKS as usize,
-        "tasks",
-    )?;
-    check_room(
-        state.next_task().0 as usize + tasks.len(),
-        limits::TASK_IDS as usize,
-        "task ids",
-    )?;
-    for (index, task) in tasks.iter().enumerate() {
-        check_task(index, task)?;
-        check_index(index, "group", task.group, groups.len())?;
-        check_index(index, "policy", task.policy, policies.len())?;
-    }
     let (groups, mut changes) = number_groups(state, groups)?;
     let existing = find_duplicates(state, now, &groups, &tasks)?;
     let first = state.next_task();
@@ -78,6 +59,66 @@ pub(super) fn submit(
         tasks: accepted,
     });
     Ok(answered(now, changes, Answer::Submitted(ids)))
+}
+
+/// Tasks that steps of a run become.
+pub(super) struct StepTasks {
+    pub(super) policies: Vec<Policy>,
+    pub(super) tasks: Vec<Accepted>,
+}
+
+/// Accepts the tasks of a step: as any others, but for dedup keys, which steps do not have.
+pub(super) fn accept(
+    state: &State,
+    now: Timestamp,
+    submission: Submission,
+) -> Result<(Vec<Change>, StepTasks), Rejection> {
+    check_submission(state, &submission)?;
+    let (groups, changes) = number_groups(state, submission.groups)?;
+    let tasks = submission.tasks.into_iter().map(|task| Accepted {
+        group: groups[task.group as usize],
+        task: NewTask {
+            dedup: None,
+            count: None,
+            ..dated(task, now)
+        },
+    });
+    let tasks = StepTasks {
+        policies: submission.policies,
+        tasks: tasks.collect(),
+    };
+    Ok((changes, tasks))
+}
+
+fn check_submission(state: &State, submission: &Submission) -> Result<(), Rejection> {
+    let Submission {
+        groups,
+        policies,
+        tasks,
+        ..
+    } = submission;
+    check_range(
+        "tasks",
+        1,
+        limits::SUBMISSION_TASKS as u64,
+        tasks.len() as u64,
+    )?;
+    check_room(
+        state.live_tasks() as usize + tasks.len(),
+        limits::LIVE_TASKS as usize,
+        "tasks",
+    )?;
+    check_room(
+        state.next_task().0 as usize + tasks.len(),
+        limits::TASK_IDS as usize,
+        "task ids",
+    )?;
+    for (index, task) in tasks.iter().enumerate() {
+        check_task(index, task)?;
+        check_index(index, "group", task.group, groups.len())?;
+        check_index(index, "policy", task.policy, policies.len())?;
+    }
+    Ok(())
 }
 
 /// Spans count from when the task is accepted, by the leader's clock.

@@ -49,6 +49,7 @@ fn fire(state: &State, now: Timestamp, timer: Timer) -> Change {
         Timer::Expire(key) => expired(key),
         Timer::Timeout(key, attempt) => timed_out(state, now, key, attempt),
         Timer::ForgetPod(pod) => Change::PodForgotten { pod },
+        Timer::HoldOver(workflow) => Change::HoldOver { workflow },
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Dirty {
     dedup: Vec<(GroupId, u128)>,
     requests: Vec<u128>,
     tokens: Vec<TokenId>,
+    /// Of workflows and runs.
+    runs: Vec<EntryKey>,
     /// Tasks and leases that the store has and that were removed; they may be back.
     removed: Vec<EntryKey>,
 }
@@ -36,6 +38,13 @@ impl Dirty {
             EntryKey::Dedup(group, key) => push(&mut self.dedup, (group, key)),
             EntryKey::Request(id) => push(&mut self.requests, id),
             EntryKey::Token(id) => push(&mut self.tokens, id),
+            EntryKey::Workflow(_)
+            | EntryKey::Version(..)
+            | EntryKey::Run(_)
+            | EntryKey::RunSteps(..)
+            | EntryKey::FanItems(..)
+            | EntryKey::StepOutput(..)
+            | EntryKey::Archive(_) => push(&mut self.runs, key),
         }
     }
 
@@ -55,6 +64,7 @@ impl Dirty {
             + self.dedup.len()
             + self.requests.len()
             + self.tokens.len()
+            + self.runs.len()
             + self.removed.len()
     }
 
@@ -72,6 +82,7 @@ impl Dirty {
             .chain(dedup.map(|(group, key)| EntryKey::Dedup(group, key)))
             .chain(sorted(&mut self.requests).map(EntryKey::Request))
             .chain(sorted(&mut self.tokens).map(EntryKey::Token))
+            .chain(sorted(&mut self.runs))
     }
 
     /// Removed entries, each once.

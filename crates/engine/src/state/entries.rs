@@ -14,8 +14,10 @@ use crate::id::{Attempt, GroupId, Key, PodId, TaskId, WorkerId};
 use crate::limits::PRIORITY_MAX;
 use crate::planted::{Bug, planted};
 use crate::policy::Policy;
+use crate::run::RunId;
 use crate::time::Timestamp;
 use crate::token::TokenId;
+use crate::workflow::WorkflowId;
 
 /// Room for most entries of tasks and leases, so that writing one allocates once.
 const ENTRY_BYTES: usize = 64;
@@ -41,6 +43,20 @@ pub enum EntryKey {
     Request(u128),
     /// A token.
     Token(TokenId),
+    /// A workflow.
+    Workflow(WorkflowId),
+    /// A version of a workflow, by its number.
+    Version(WorkflowId, u32),
+    /// A live run.
+    Run(RunId),
+    /// Steps of a live run, some at a time.
+    RunSteps(RunId, u32),
+    /// The items of a fan-out.
+    FanItems(RunId, u32),
+    /// What a step returned, or an element of it.
+    StepOutput(RunId, u32, u32),
+    /// What is kept of a run that has ended. It is written once and never restored.
+    Archive(RunId),
 }
 
 /// Entries that do not make a state.
@@ -163,6 +179,7 @@ impl State {
             EntryKey::Dedup(group, key) => encode(self.dedup.entry(group, key)?),
             EntryKey::Request(id) => encode(self.requests.entry(id)?),
             EntryKey::Token(id) => encode(self.tokens.get(&id)?),
+            _ => self.run_entry(key),
         }
     }
 
@@ -185,6 +202,7 @@ impl State {
             )
             .chain(self.requests.ids().map(EntryKey::Request))
             .chain(self.tokens.keys().copied().map(EntryKey::Token))
+            .chain(self.run_entry_keys())
     }
 
     /// A number that two states share only if all their entries are equal (FNV-1a).
@@ -223,12 +241,14 @@ impl State {
             EntryKey::Token(id) => {
                 self.tokens.insert(id, decode(key, value)?);
             }
+            _ => return self.restore_run_entry(key, value),
         }
         Ok(())
     }
 
     /// Derives what is not stored.
     pub fn finish_restore(&mut self) {
+        self.finish_restoring_runs();
         for group in 0..self.groups.len() as u32 {
             self.refresh_group(GroupId(group));
         }
@@ -256,7 +276,16 @@ impl State {
             | EntryKey::Worker(_)
             | EntryKey::Dedup(..)
             | EntryKey::Request(_)
-            | EntryKey::Token(_) => {}
+            | EntryKey::Token(_)
+            | EntryKey::Workflow(_)
+            | EntryKey::Version(..)
+            | EntryKey::Run(_)
+            | EntryKey::RunSteps(..)
+            | EntryKey::FanItems(..)
+            | EntryKey::StepOutput(..) => {}
+            EntryKey::Archive(id) => {
+                self.runs.archives.remove(&id);
+            }
         }
     }
 
@@ -406,7 +435,9 @@ impl State {
                         true => PRIORITY_MAX + 1 - task.priority,
                         false => task.priority,
                     });
-                    if key.index().is_none() {
+                    if let Some(link) = task.step() {
+                        level.insert_step(key, link);
+                    } else if key.index().is_none() {
                         level.push_fresh(id);
                         task.in_fresh = true;
                     } else {
@@ -422,6 +453,9 @@ impl State {
                 UnitPhase::Running => {}
             }
         }
+        self.runs
+            .restored
+            .extend(task.step().map(|link| (id, link)));
         self.tasks.insert(id, task);
     }
 
@@ -489,11 +523,11 @@ fn worker_entry(worker: &Worker) -> WorkerEntry {
     }
 }
 
-fn encode<T: Serialize>(value: &T) -> Option<Vec<u8>> {
+pub(super) fn encode<T: Serialize>(value: &T) -> Option<Vec<u8>> {
     postcard::to_extend(value, Vec::with_capacity(ENTRY_BYTES)).ok()
 }
 
-fn decode<T: DeserializeOwned>(key: EntryKey, value: &[u8]) -> Result<T, RestoreError> {
+pub(super) fn decode<T: DeserializeOwned>(key: EntryKey, value: &[u8]) -> Result<T, RestoreError> {
     postcard::from_bytes(value).map_err(|cause| RestoreError::Unreadable { key, cause })
 }
 

@@ -1,24 +1,30 @@
 //! What the engine knows: durable entries, and indexes derived from them.
 //!
-//! Entries (tasks, leases, groups, pods, workers, dedup keys, request ids, tokens, one record of
-//! counters) are what the store keeps; `entries.rs` writes and reads them. Everything in `ready.rs`,
+//! Entries (tasks, leases, groups, pods, workers, dedup keys, request ids, tokens, workflows, runs,
+//! one record of counters) are what the store keeps; `entries.rs` writes and reads them. Everything in `ready.rs`,
 //! `queue.rs` and `timers.rs` is rebuilt from them.
 
+mod archive;
 mod dedup;
 mod dirty;
 mod entries;
 mod group;
 mod lease;
+mod plan;
 mod pod;
 mod policies;
 mod queue;
 mod ready;
 mod requests;
+mod run;
+mod run_entries;
+mod runs;
 mod task;
 mod task_table;
 mod timers;
 mod units;
 mod worker;
+mod workflow;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,24 +32,32 @@ use serde::{Deserialize, Serialize};
 
 pub use entries::{EntryKey, RestoreError};
 
+pub(crate) use archive::Archive;
 pub(crate) use dedup::{DedupEntry, DedupTable};
 pub(crate) use dirty::Dirty;
 pub(crate) use group::Group;
 pub(crate) use lease::Lease;
+pub(crate) use plan::Plan;
 pub(crate) use pod::{Held, Pod};
 pub(crate) use policies::PolicyTable;
 pub(crate) use queue::Level;
 pub(crate) use ready::{Rank, ReadyIndex};
 pub(crate) use requests::{RequestEntry, RequestTable};
+pub(crate) use run::{Fan, Run, RunEntry, Status, StepLink, WHOLE};
+pub(crate) use runs::RunTable;
 pub(crate) use task::{Array, Extra, Task, Unit, UnitPhase};
 pub(crate) use task_table::TaskTable;
 pub(crate) use timers::{Timer, Timers};
 pub(crate) use worker::{PollState, Worker};
+pub(crate) use workflow::{Workflow, WorkflowEntry};
 
 use crate::id::{Attempt, GroupId, Key, PodId, TaskId, WorkerId};
 use crate::limits;
 use crate::time::Timestamp;
 use crate::token::{Token, TokenId};
+
+/// Where the keys of runs stand among the dedup keys: no group has this number.
+pub(crate) const RUN_KEYS: GroupId = GroupId(u32::MAX);
 
 /// Bounds that an operator may configure. They are recorded with every leadership, so that a
 /// replay evicts exactly what the leader evicted.
@@ -73,6 +87,7 @@ pub(crate) struct Meta {
     pub(crate) next_task: u64,
     pub(crate) next_pod: u32,
     pub(crate) next_worker: u32,
+    pub(crate) next_workflow: u32,
     /// Counts leases: the order in which groups and workers were served.
     pub(crate) service: u64,
     /// The time of the last event.
@@ -88,6 +103,7 @@ impl Default for Meta {
             next_task: 1,
             next_pod: 0,
             next_worker: 0,
+            next_workflow: 0,
             service: 0,
             last_at: Timestamp(0),
         }
@@ -111,6 +127,7 @@ pub struct State {
     pub(crate) dedup: DedupTable,
     pub(crate) requests: RequestTable,
     pub(crate) tokens: BTreeMap<TokenId, Token>,
+    pub(crate) runs: RunTable,
     pub(crate) timers: Timers,
     pub(crate) ready: ReadyIndex,
     /// Entries that changed since they were last handed to the store.

@@ -2,13 +2,15 @@
 //!
 //! Tasks that wait for their first attempt stand in `fresh`, in accept order, eight bytes each.
 //! Those that come back (a retry, a delay that is over) stand in `returned`, sorted; a delayed
-//! array stands there under its own key, for all its untouched elements. A task that
+//! array stands there under its own key, for all its untouched elements. Tasks of steps stand in
+//! `steps`, in the place of their run. A task that
 //! leaves from the middle of `fresh` leaves its place behind, which is skipped later: the front
 //! is always a task that waits.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{Task, TaskTable};
+use super::{StepLink, Task, TaskTable};
 use crate::id::{Key, TaskId};
 use crate::planted::{Bug, planted};
 
@@ -57,11 +59,16 @@ impl Fifo {
     }
 }
 
+/// The place of a step's task: that of its run, and in it the longest path that hangs on it first.
+type StepPlace = (TaskId, Reverse<u32>, Key);
+
 /// One priority of one group.
 #[derive(Default)]
 pub(crate) struct Level {
     fresh: Fifo,
     returned: BTreeSet<Key>,
+    /// Tasks of steps.
+    steps: BTreeSet<StepPlace>,
     /// Units that wait here: an array counts its untouched elements.
     pub(crate) live: u64,
     /// Those of them that have affinity keys.
@@ -82,6 +89,14 @@ impl Level {
         self.returned.remove(&key)
     }
 
+    pub(crate) fn insert_step(&mut self, key: Key, link: StepLink) {
+        self.steps.insert(step_place(key, link));
+    }
+
+    pub(crate) fn remove_step(&mut self, key: Key, link: StepLink) {
+        self.steps.remove(&step_place(key, link));
+    }
+
     /// Restores the rule that the front of `fresh` waits.
     pub(crate) fn settle(&mut self, tasks: &TaskTable) {
         while let Some(id) = self.fresh.front() {
@@ -98,11 +113,15 @@ impl Level {
             .fresh
             .front()
             .and_then(|id| fresh_key(id, tasks.get(id)?));
-        match (fresh, self.returned_head(tasks)) {
+        let single = match (fresh, self.returned_head(tasks)) {
             (Some(fresh), Some(_)) if planted(Bug::RetriesGoLast) => Some(fresh),
             (Some(fresh), Some(returned)) => Some(fresh.min(returned)),
             (fresh, returned) => fresh.or(returned),
-        }
+        };
+        let Some((run, _, step)) = self.steps.first() else {
+            return single;
+        };
+        Some(single.filter(|key| *key < run.key()).unwrap_or(*step))
     }
 
     /// An array that came back sorts before its elements that did, but the next of its untouched
@@ -135,12 +154,18 @@ impl Level {
                 Some((fresh_key(id, task)?, task))
             })
             .take(limit);
-        returned.chain(fresh)
+        let steps = self.steps.iter().take(limit);
+        let steps = steps.filter_map(|(_, _, key)| Some((*key, tasks.get(key.task())?)));
+        returned.chain(fresh).chain(steps)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.live == 0
     }
+}
+
+fn step_place(key: Key, link: StepLink) -> StepPlace {
+    (TaskId(link.run.0), Reverse(link.rank), key)
 }
 
 /// What stands for a task in `fresh`: itself, or the next element of an array; `None` when it has

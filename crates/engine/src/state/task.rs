@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::StepLink;
 use crate::id::GroupId;
 use crate::reason::Reason;
 use crate::time::Timestamp;
@@ -33,6 +34,8 @@ pub(crate) struct Extra {
     /// What waited of an array when its time was over has been ended.
     pub(crate) expired: bool,
     pub(crate) array: Option<Array>,
+    /// The step of a run that it is.
+    pub(crate) step: Option<StepLink>,
 }
 
 /// The elements of an array: those from `next` on were never touched and cost nothing, those
@@ -119,6 +122,11 @@ impl Task {
 
     pub(crate) fn expires_at(&self) -> Option<Timestamp> {
         self.extra.as_ref()?.expires_at
+    }
+
+    /// The step of a run that it is.
+    pub(crate) fn step(&self) -> Option<StepLink> {
+        self.extra.as_ref()?.step
     }
 
     pub(crate) fn dedup(&self) -> Option<u128> {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::id::{Attempt, Key, PodId};
 use crate::time::Timestamp;
+use crate::workflow::WorkflowId;
 
 /// What is due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -16,6 +17,8 @@ pub(crate) enum Timer {
     Timeout(Key, Attempt),
     /// A pod has been empty for long.
     ForgetPod(PodId),
+    /// Runs of a workflow may begin again.
+    HoldOver(WorkflowId),
 }
 
 /// All timers, the earliest first.

@@ -7,8 +7,13 @@ use crate::reason::{Phase, Reason};
 use crate::time::Timestamp;
 
 impl State {
-    /// A unit waits again: its place is that of its key.
+    /// A unit waits again: its place is that of its key, or that of its run. The steps of a paused
+    /// run wait for no worker, but for their run.
     pub(crate) fn enqueue(&mut self, key: Key, reason: Reason) {
+        let link = self.tasks.get(key.task()).and_then(Task::step);
+        if link.is_some_and(|link| self.run(link.run).is_some_and(|run| run.paused)) {
+            return self.hold(key);
+        }
         let Some((group, priority, affine)) = self.set_phase(key, UnitPhase::Queued(reason)) else {
             return;
         };
@@ -17,10 +22,25 @@ impl State {
         };
         group.queued += 1;
         let level = group.level_mut(priority);
-        level.insert_returned(key);
+        match link {
+            Some(link) => level.insert_step(key, link),
+            None => level.insert_returned(key),
+        }
         level.live += 1;
         level.affine += u64::from(affine);
         self.rearm_expiry(key);
+    }
+
+    fn hold(&mut self, key: Key) {
+        let held = UnitPhase::Scheduled {
+            until: Timestamp(u64::MAX),
+            reason: Reason::Paused,
+        };
+        if let Some((group, _, _)) = self.set_phase(key, held)
+            && let Some(group) = self.groups.get_mut(group.0 as usize)
+        {
+            group.scheduled += 1;
+        }
     }
 
     /// The untouched elements of a delayed array wait in the place of the array.
@@ -120,6 +140,7 @@ impl State {
             return;
         };
         let (priority, affine) = (task.priority, !task.affinity().is_empty());
+        let link = task.step();
         let Some(group) = self.groups.get_mut(group.0 as usize) else {
             return;
         };
@@ -127,7 +148,9 @@ impl State {
         let level = group.level_mut(priority);
         level.live = level.live.saturating_sub(1);
         level.affine = level.affine.saturating_sub(u64::from(affine));
-        if !level.remove_returned(key) && key.index().is_none() {
+        if let Some(link) = link {
+            level.remove_step(key, link);
+        } else if !level.remove_returned(key) && key.index().is_none() {
             task.in_fresh = false;
         }
         if task.array().is_some_and(|array| array.next >= array.count) {
@@ -178,7 +201,7 @@ impl State {
     }
 
     /// A unit is over: counts it, and forgets the task when nothing of it is left.
-    pub(crate) fn finish(&mut self, key: Key, phase: Phase, at: Timestamp) {
+    pub(crate) fn finish(&mut self, key: Key, (phase, reason): (Phase, Reason), at: Timestamp) {
         let id = key.task();
         let Some(task) = self.tasks.get_mut(id) else {
             return;
@@ -197,7 +220,12 @@ impl State {
                 return;
             }
         }
+        let link = task.step();
         self.forget_task(id, at);
+        if let Some(link) = link {
+            self.count_step_task(link.run, id, false);
+            self.step_task_ended(link, phase, reason);
+        }
     }
 
     /// Removes a task with everything that is kept because of it.

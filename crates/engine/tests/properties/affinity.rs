@@ -121,6 +121,7 @@ impl Desk {
             attempt,
             outcome: Outcome::Succeeded,
             output: Bytes::new(),
+            value: bytes::Bytes::new(),
             usage: Usage::default(),
         }));
     }

@@ -182,6 +182,7 @@ impl Orders {
             attempt,
             outcome,
             output: Bytes::new(),
+            value: bytes::Bytes::new(),
             usage: Usage::default(),
         }
     }

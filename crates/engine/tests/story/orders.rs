@@ -226,6 +226,7 @@ fn attempt(line: &Line) -> Command {
         attempt,
         outcome,
         output: Bytes::new(),
+        value: bytes::Bytes::new(),
         usage: Usage::default(),
     })
 }

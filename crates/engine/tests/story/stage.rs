@@ -270,6 +270,7 @@ impl Stage {
                 attempt,
                 outcome: Outcome::Succeeded,
                 output: Default::default(),
+                value: bytes::Bytes::new(),
                 usage: Usage::default(),
             };
             let ended = self.witness.carry_out(self.now, Command::Report(report));

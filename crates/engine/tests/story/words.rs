@@ -229,6 +229,8 @@ pub(crate) fn answer(answer: &Answer) -> Option<String> {
             Some(format!("session {}, stop {}", worker.0, tokens(stop)))
         }
         Answer::TokenCreated(id) => Some(format!("token {id}")),
+        Answer::Run(run) => Some(format!("run {run}")),
+        Answer::Version(number) => Some(format!("version {number}")),
         Answer::Leases(leases) if leases.is_empty() => Some("nothing yet".to_owned()),
         Answer::Leases(leases) => Some(format!("again {}", tokens(leases))),
     }

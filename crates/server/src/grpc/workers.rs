@@ -322,6 +322,7 @@ fn end_without_spec(namespace: &Namespace, (key, attempt): Token, failure: &Fail
         attempt,
         outcome,
         output,
+        value: Bytes::new(),
         usage,
     };
     let command = capataz_engine::Command::Report(report);

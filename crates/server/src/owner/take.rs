@@ -207,6 +207,7 @@ impl Owner {
                 attempt,
                 outcome: Outcome::Released,
                 output: Bytes::new(),
+                value: Bytes::new(),
                 usage: Usage::default(),
             };
             if let Err(rejection) = self.run(Command::Report(report)) {

@@ -139,6 +139,7 @@ fn succeeded(task: u64, attempt: u32) -> Report {
         key: capataz_engine::TaskId(task).key(),
         attempt,
         outcome: Outcome::Succeeded,
+        value: bytes::Bytes::new(),
         output: bytes::Bytes::new(),
         usage: Usage::default(),
     }

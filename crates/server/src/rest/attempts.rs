@@ -248,6 +248,7 @@ fn report(token: Token, outcome: Outcome, result: &AttemptResult, usage: Option<
         attempt: token.1,
         outcome,
         output: result.encode_to_vec().into(),
+        value: bytes::Bytes::new(),
         usage: capataz_engine::Usage {
             wall: Span(usage.wall.0),
             cpu: Span(usage.cpu.0),

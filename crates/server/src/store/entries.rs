@@ -1,7 +1,7 @@
 //! The engine's entries: stored under checksums, loaded in the order in which the engine wants
 //! them back.
 
-use capataz_engine::{EntryKey, RestoreError, State, TaskId};
+use capataz_engine::{EntryKey, RestoreError, RunId, State, TaskId, WorkflowId};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::batch::Batch;
@@ -19,6 +19,13 @@ const LEASE: u8 = 5;
 const DEDUP: u8 = 6;
 const REQUEST: u8 = 7;
 const TOKEN: u8 = 8;
+const WORKFLOW: u8 = 9;
+const VERSION: u8 = 10;
+const RUN: u8 = 11;
+const RUN_STEPS: u8 = 12;
+const FAN_ITEMS: u8 = 13;
+const STEP_OUTPUT: u8 = 14;
+const ARCHIVE: u8 = 15;
 
 /// Why the engine's state could not be loaded. The store changes nothing then.
 #[derive(Debug, thiserror::Error)]
@@ -92,8 +99,33 @@ pub fn encode_key(key: &EntryKey) -> Vec<u8> {
             bytes.push(TOKEN);
             bytes.extend(id.0.to_be_bytes());
         }
+        EntryKey::Workflow(id) => with_number(&mut bytes, WORKFLOW, id.0),
+        EntryKey::Version(id, number) => {
+            with_number(&mut bytes, VERSION, id.0);
+            bytes.extend(number.to_be_bytes());
+        }
+        EntryKey::Run(id) => with_run(&mut bytes, RUN, *id),
+        EntryKey::RunSteps(id, chunk) => {
+            with_run(&mut bytes, RUN_STEPS, *id);
+            bytes.extend(chunk.to_be_bytes());
+        }
+        EntryKey::FanItems(id, step) => {
+            with_run(&mut bytes, FAN_ITEMS, *id);
+            bytes.extend(step.to_be_bytes());
+        }
+        EntryKey::StepOutput(id, step, element) => {
+            with_run(&mut bytes, STEP_OUTPUT, *id);
+            bytes.extend(step.to_be_bytes());
+            bytes.extend(element.to_be_bytes());
+        }
+        EntryKey::Archive(id) => with_run(&mut bytes, ARCHIVE, *id),
     }
     bytes
+}
+
+fn with_run(bytes: &mut Vec<u8>, kind: u8, run: RunId) {
+    bytes.push(kind);
+    bytes.extend(run.0.to_be_bytes());
 }
 
 fn with_number(bytes: &mut Vec<u8>, kind: u8, number: u32) {
@@ -124,8 +156,33 @@ pub fn decode_key(bytes: &[u8]) -> Option<EntryKey> {
         }
         REQUEST => EntryKey::Request(u128::from_be_bytes(rest.try_into().ok()?)),
         TOKEN => EntryKey::Token(TokenId(u64::from_be_bytes(rest.try_into().ok()?))),
+        WORKFLOW => EntryKey::Workflow(WorkflowId(number()?)),
+        VERSION => {
+            let (id, version) = rest.split_first_chunk::<4>()?;
+            let version = u32::from_be_bytes(version.try_into().ok()?);
+            EntryKey::Version(WorkflowId(u32::from_be_bytes(*id)), version)
+        }
+        RUN | RUN_STEPS | FAN_ITEMS | STEP_OUTPUT => {
+            let (run, rest) = rest.split_first_chunk::<8>()?;
+            run_key(*kind, RunId(u64::from_be_bytes(*run)), rest)?
+        }
         _ => return None,
     })
+}
+
+fn run_key(kind: u8, run: RunId, rest: &[u8]) -> Option<EntryKey> {
+    let mut numbers = rest
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|bytes| u32::from_be_bytes(*bytes));
+    let key = match kind {
+        RUN => EntryKey::Run(run),
+        RUN_STEPS => EntryKey::RunSteps(run, numbers.next()?),
+        FAN_ITEMS => EntryKey::FanItems(run, numbers.next()?),
+        _ => EntryKey::StepOutput(run, numbers.next()?, numbers.next()?),
+    };
+    (encode_key(&key).len() == rest.len() + 9).then_some(key)
 }
 
 pub(super) fn checksum(key: &[u8], value: &[u8]) -> i64 {
@@ -159,9 +216,26 @@ pub(super) fn write(
             .map(|value| (checksum(&encoded, value), &value[..]));
         match key {
             EntryKey::Task(id) => tasks.put(meta, &(id.0 as i64), id.0 >= fresh, sum)?,
+            EntryKey::Archive(id) => keep_archive(connection, *id, sum)?,
             _ => others.put(meta, &encoded, false, sum)?,
         }
     }
+    Ok(())
+}
+
+/// Keeps what is left of a run that has ended. It is no entry: no state is made of it.
+fn keep_archive(
+    connection: &Connection,
+    run: RunId,
+    archive: Option<(i64, &[u8])>,
+) -> rusqlite::Result<()> {
+    // Gone means that it was handed over before, or that the run lives again.
+    let Some((crc, archive)) = archive else {
+        return Ok(());
+    };
+    let sql = "INSERT OR REPLACE INTO run_archive (run, crc, v) VALUES (?, ?, ?)";
+    let values = rusqlite::params![run.0 as i64, crc, archive];
+    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Version of the tables and of every value in them, the engine's entries included.
-pub(super) const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
 
 /// `Capt` in ASCII: what `file` and the store itself know such a file by.
 pub(super) const APPLICATION_ID: i64 = 0x4361_7074;
@@ -56,6 +56,7 @@ const TABLES: &str = concat!(
     CREATE TABLE entry (
         k BLOB PRIMARY KEY, crc INTEGER NOT NULL, v BLOB NOT NULL
     ) WITHOUT ROWID;
+    CREATE TABLE run_archive (run INTEGER PRIMARY KEY, crc INTEGER NOT NULL, v BLOB NOT NULL);
     CREATE TABLE task (",
     row_columns!(),
     ");

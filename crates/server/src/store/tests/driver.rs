@@ -154,6 +154,7 @@ impl Driver {
             attempt,
             outcome,
             output: Bytes::from(format!("output of {key}")),
+            value: Bytes::new(),
             usage: Usage {
                 wall: Span(100),
                 cpu: Span(50),

@@ -1,0 +1,368 @@
+//! Starting and steering runs.
+
+use super::settings::check_room;
+use super::{answered, check_range, done, workflows};
+use crate::command::{Answer, Decision, Ids};
+use crate::event::Change;
+use crate::id::TaskId;
+use crate::limits;
+use crate::reason::{Phase, Reason};
+use crate::rejection::Rejection;
+use crate::run::{
+    NewRun, Reopening, RunId, RunKey, RunPhase, RunReason, StartRun, StepOutcome, StepReason, Which,
+};
+use crate::state::{Archive, RUN_KEYS, Run, State, Status};
+use crate::time::Timestamp;
+use crate::workflow::{Version, WorkflowId};
+
+/// Steps decided and tasks closed at once while a run is cancelled: a turn stays short.
+const CANCELLED_AT_ONCE: usize = 1_000;
+
+pub(super) fn start(state: &State, now: Timestamp, start: StartRun) -> Result<Decision, Rejection> {
+    if let Some(request) = start.request
+        && let Some(entry) = state.requests.get(request.id, now)
+    {
+        let run = entry.ids.iter().next().map_or(RunId(0), |id| RunId(id.0));
+        return match entry.content == request.content {
+            true => Ok(answered(now, [], Answer::Run(run))),
+            false => Err(Rejection::RequestConflict),
+        };
+    }
+    if let Some(run) = known(state, now, start.run.key)? {
+        return Ok(answered(now, [], Answer::Run(run)));
+    }
+    check_new(state, &start.run)?;
+    let mut changes = Vec::new();
+    let (workflow, version) = follow(state, start.workflow, start.version, &mut changes)?;
+    let conflict = start
+        .run
+        .conflict
+        .as_deref()
+        .filter(|_| !start.waits_for_conflict);
+    if let Some(holder) = conflict.and_then(|key| state.runs.holder(workflow, key)) {
+        return Err(Rejection::RunConflict { holder });
+    }
+    let run = RunId(state.next_task().0);
+    let ids = Ids::Range {
+        first: TaskId(run.0),
+        count: 1,
+    };
+    changes.push(Change::RunStarted {
+        run,
+        workflow,
+        version,
+        request: start.request.map(|request| (request, ids)),
+        new: Box::new(start.run),
+    });
+    Ok(answered(now, changes, Answer::Run(run)))
+}
+
+/// The run that a client's key stands for already.
+fn known(state: &State, now: Timestamp, key: Option<RunKey>) -> Result<Option<RunId>, Rejection> {
+    let Some(key) = key else { return Ok(None) };
+    match state.dedup.get(RUN_KEYS, key.id, now) {
+        Some(entry) if entry.content == key.content => Ok(Some(RunId(entry.task.0))),
+        Some(entry) => Err(Rejection::RunKeyConflict {
+            existing: RunId(entry.task.0),
+        }),
+        None => {
+            let limit = state.meta.limits.max_dedup_keys;
+            check_room(state.dedup.len() as usize, limit as usize, "dedup keys")?;
+            Ok(None)
+        }
+    }
+}
+
+fn check_new(state: &State, run: &NewRun) -> Result<(), Rejection> {
+    let (least, most) = (limits::PRIORITY_MIN, limits::PRIORITY_MAX);
+    check_range("priority", least.into(), most.into(), run.priority.into())?;
+    check_room(state.runs.runs.len(), limits::LIVE_RUNS, "runs")?;
+    check_room(
+        state.next_task().0 as usize,
+        limits::TASK_IDS as usize,
+        "task ids",
+    )
+}
+
+fn follow(
+    state: &State,
+    name: String,
+    version: Which,
+    changes: &mut Vec<Change>,
+) -> Result<(WorkflowId, u32), Rejection> {
+    match version {
+        Which::Given(version) => workflows::place(state, name, *version, false, changes),
+        Which::Registered(wanted) => {
+            let id = workflows::registered(state, &name)?;
+            let current = state.workflow(id).and_then(|workflow| workflow.registered);
+            let current = current.ok_or(Rejection::UnknownWorkflow { name })?;
+            match wanted.filter(|wanted| *wanted != current) {
+                Some(got) => Err(Rejection::StaleVersion { current, got }),
+                None => Ok((id, current)),
+            }
+        }
+    }
+}
+
+pub(super) fn pause(
+    state: &State,
+    now: Timestamp,
+    run: RunId,
+    on: bool,
+) -> Result<Decision, Rejection> {
+    let entry = live(state, run)?;
+    let changes = (entry.paused != on).then_some(Change::RunPaused { run, on });
+    Ok(done(now, changes))
+}
+
+pub(super) fn cancel(
+    state: &State,
+    now: Timestamp,
+    run: RunId,
+    note: String,
+) -> Result<Decision, Rejection> {
+    let entry = live(state, run)?;
+    let changes = (!entry.cancelled).then_some(Change::RunCancelled { run, note });
+    Ok(done(now, changes))
+}
+
+pub(super) fn live(state: &State, run: RunId) -> Result<&Run, Rejection> {
+    state.run(run).ok_or(Rejection::RunNotLive { run })
+}
+
+/// Does what the rules alone can do about a run.
+pub(super) fn advance(state: &State, now: Timestamp, id: RunId) -> Result<Decision, Rejection> {
+    let run = live(state, id)?;
+    if run.cancelled && !run.is_finished() {
+        return Ok(done(now, wind_up(id, run)));
+    }
+    if let Some(due) = run.due.first().filter(|_| !run.cancelled) {
+        return Ok(done(now, decided(id, run, due.step)));
+    }
+    if !run.is_finished() || (!run.began && !run.cancelled) {
+        return Ok(Decision::default());
+    }
+    Ok(done(now, [ended(id, run)]))
+}
+
+fn decided(id: RunId, run: &Run, number: u32) -> Option<Change> {
+    let outcome = match run.step(number)?.status {
+        Status::Ended(outcome) => outcome,
+        Status::Doomed(step) => StepOutcome {
+            phase: Phase::Skipped,
+            reason: StepReason::Upstream(step),
+        },
+        Status::Ready => StepOutcome::SUCCEEDED,
+        Status::Blocked | Status::Running | Status::Over(_) => return None,
+    };
+    Some(Change::StepDecided {
+        run: id,
+        step: number,
+        outcome,
+        note: String::new(),
+    })
+}
+
+/// Ends what is left of a cancelled run, a bounded part at a time: first its tasks, then its steps.
+fn wind_up(id: RunId, run: &Run) -> Vec<Change> {
+    let close = |task: &TaskId| Change::Closed {
+        key: task.key(),
+        phase: Phase::Cancelled,
+        reason: Reason::Requested,
+        note: String::new(),
+    };
+    let tasks: Vec<Change> = run
+        .tasks
+        .iter()
+        .take(CANCELLED_AT_ONCE)
+        .map(close)
+        .collect();
+    if !tasks.is_empty() {
+        return tasks;
+    }
+    let cancelled = StepOutcome {
+        phase: Phase::Cancelled,
+        reason: StepReason::RunCancelled,
+    };
+    let steps = run.steps.iter().enumerate();
+    let open = steps.filter(|(_, step)| !matches!(step.status, Status::Over(_)));
+    open.take(CANCELLED_AT_ONCE)
+        .map(|(number, step)| Change::StepDecided {
+            run: id,
+            step: number as u32,
+            outcome: match step.status {
+                // It ended by itself before it could be cancelled.
+                Status::Ended(outcome) => outcome,
+                _ => cancelled,
+            },
+            note: String::new(),
+        })
+        .collect()
+}
+
+pub(super) fn ended(id: RunId, run: &Run) -> Change {
+    let (phase, reason) = match (run.cancelled, run.bad) {
+        (true, _) => (RunPhase::Cancelled, RunReason::Requested),
+        (false, 0) => (RunPhase::Succeeded, RunReason::None),
+        (false, _) => (RunPhase::Failed, RunReason::StepFailed),
+    };
+    Change::RunEnded {
+        run: id,
+        phase,
+        reason,
+        note: String::new(),
+    }
+}
+
+/// Ends a run that may be repeated.
+pub(super) fn end(
+    state: &State,
+    now: Timestamp,
+    id: RunId,
+    successor: Result<Option<NewRun>, String>,
+) -> Result<Decision, Rejection> {
+    let run = live(state, id)?;
+    if !run.is_finished() || !run.began {
+        return Err(Rejection::RunNotFinished { run: id });
+    }
+    let mut changes = vec![ended(id, run)];
+    match successor {
+        Ok(None) => {}
+        Ok(Some(new)) => {
+            check_new(state, &new)?;
+            changes.push(Change::RunStarted {
+                run: RunId(state.next_task().0),
+                workflow: run.workflow,
+                version: run.version,
+                request: None,
+                new: Box::new(new),
+            });
+        }
+        Err(note) => {
+            changes = vec![Change::RunEnded {
+                run: id,
+                phase: RunPhase::Failed,
+                reason: RunReason::Template,
+                note,
+            }];
+        }
+    }
+    Ok(done(now, changes))
+}
+
+/// Adds steps to a run: its version with more steps at the end.
+pub(super) fn extend(
+    state: &State,
+    now: Timestamp,
+    id: RunId,
+    version: Version,
+) -> Result<Decision, Rejection> {
+    let run = live(state, id)?;
+    let (known, all) = (run.plan.nodes(), &version.graph.steps);
+    let grows = all.len() > known.len() && all[..known.len()] == *known;
+    if run.cancelled || !grows {
+        return Err(Rejection::RunNotExtended { run: id });
+    }
+    check_range("steps", 1, limits::RUN_STEPS as u64, all.len() as u64)?;
+    let version = Box::new(version);
+    Ok(done(now, [Change::StepsAdded { run: id, version }]))
+}
+
+/// Runs steps once more, in a run that lives or in one that has ended.
+pub(super) fn reopen(
+    state: &State,
+    now: Timestamp,
+    reopening: Reopening,
+) -> Result<Decision, Rejection> {
+    let id = reopening.run;
+    if let Some(run) = state.run(id) {
+        let steps = chosen(run, id, &reopening)?;
+        let (archive, workflow) = (None, run.workflow);
+        let reopened = Change::RunReopened {
+            run: id,
+            workflow,
+            archive,
+            steps,
+        };
+        return Ok(done(now, [reopened]));
+    }
+    let gone = || Rejection::RunNotLive { run: id };
+    let archive = reopening.archive.as_ref().ok_or_else(gone)?;
+    let (name, run) = Archive::open(archive).ok_or_else(gone)?;
+    let accepted = 1..state.next_task().0;
+    if !accepted.contains(&id.0) {
+        return Err(gone());
+    }
+    check_room(state.runs.runs.len(), limits::LIVE_RUNS, "runs")?;
+    let steps = chosen(&run, id, &reopening)?;
+    let mut changes = Vec::new();
+    let workflow = workflows::number(state, name, &mut changes)?;
+    let conflict = run.conflict.as_deref();
+    if let Some(holder) = conflict.and_then(|key| state.runs.holder(workflow, key)) {
+        return Err(Rejection::RunConflict { holder });
+    }
+    changes.push(Change::RunReopened {
+        run: id,
+        workflow,
+        archive: Some(archive.clone()),
+        steps,
+    });
+    Ok(done(now, changes))
+}
+
+/// The numbers of the steps that run once more.
+fn chosen(run: &Run, id: RunId, reopening: &Reopening) -> Result<Vec<u32>, Rejection> {
+    let outcome = |step: u32| match run.step(step)?.status {
+        Status::Over(outcome) => Some(outcome),
+        _ => None,
+    };
+    let mut first = Vec::new();
+    match &reopening.steps {
+        Some(names) => {
+            for name in names {
+                let step = run.plan.find(name);
+                first.push(step.ok_or_else(|| Rejection::UnknownStep {
+                    run: id,
+                    step: name.clone(),
+                })?);
+            }
+        }
+        None => first.extend(
+            (0..run.steps.len() as u32)
+                .filter(|step| outcome(*step).is_some_and(StepOutcome::is_bad)),
+        ),
+    }
+    let all = 0..run.steps.len() as u32;
+    let reached = run.plan.descendants(&first);
+    let mut named = vec![false; run.steps.len()];
+    first.iter().for_each(|step| named[*step as usize] = true);
+    let steps: Vec<u32> = match (&reopening.steps, reopening.descendants) {
+        (Some(_), true) => all.filter(|step| reached[*step as usize]).collect(),
+        (Some(_), false) => all.filter(|step| named[*step as usize]).collect(),
+        // What a failed step kept from running gets its chance again; what ran stays as it is.
+        (None, _) => all
+            .filter(|step| reached[*step as usize])
+            .filter(|step| outcome(*step).is_some_and(|o| o.is_bad() || is_held_up(o)))
+            .collect(),
+    };
+    if steps.is_empty() {
+        return Err(Rejection::NothingToRunAgain { run: id });
+    }
+    match steps.iter().find(|step| outcome(**step).is_none()) {
+        Some(step) => Err(Rejection::StepNotOver {
+            run: id,
+            step: run
+                .plan
+                .node(*step)
+                .map_or(String::new(), |node| node.name.clone()),
+        }),
+        None => Ok(steps),
+    }
+}
+
+fn is_held_up(outcome: StepOutcome) -> bool {
+    matches!(
+        outcome.reason,
+        StepReason::Upstream(_) | StepReason::RunCancelled
+    )
+}
