@@ -21,6 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("capataz-engine", &[]),
     ("capataz-journal", &[]),
     ("capataz-api", &[]),
+    ("capataz-workflow", &["capataz-api"]),
     (
         "capataz-server",
         &["capataz-engine", "capataz-journal", "capataz-api"],
