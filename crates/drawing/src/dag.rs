@@ -134,7 +134,7 @@ fn draw_words(
     picture: &Picture,
     summary: &Summary,
 ) {
-    line.field(&summary.label, layout.name_columns);
+    line.name(&summary.label, layout.name_columns);
     line.plain("  ");
     let end = line.width() + STATE_COLUMNS;
     line.coloured(colour(summary.state), summary.state.name());

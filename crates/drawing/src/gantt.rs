@@ -96,7 +96,7 @@ fn draw_name(line: &mut Line, canvas: &Canvas, columns: usize, summary: &Summary
     let sign = glyph(summary.state, canvas).to_string();
     line.coloured(colour(summary.state), &sign);
     line.plain(" ");
-    line.field(&name(summary), columns);
+    line.name(&name(summary), columns);
     line.plain(match (critical, canvas.ascii) {
         (false, _) => "  ",
         (true, false) => " ◆",

@@ -66,11 +66,11 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The text in a field of so many columns, cut or padded.
-    pub(crate) fn field(&mut self, text: &str, columns: usize) {
+    /// A name in a field of so many columns, padded, or cut in its middle: names that are alike
+    /// mostly differ at their ends.
+    pub(crate) fn name(&mut self, name: &str, columns: usize) {
         let end = self.width + columns;
-        let (cut, _) = fitted(text, columns, self.canvas.ellipsis());
-        self.plain(&cut);
+        self.plain(&shortened(name, columns, self.canvas.ellipsis()));
         self.pad_to(end);
     }
 
@@ -126,6 +126,26 @@ fn fitted(text: &str, room: usize, ellipsis: char) -> (String, usize) {
     (cut, taken)
 }
 
+/// The cleaned name with an ellipsis in its middle, when it does not fit: a third of its head, two
+/// thirds of its tail.
+fn shortened(name: &str, room: usize, ellipsis: char) -> String {
+    let name = clean(name);
+    if width(&name) <= room || room == 0 {
+        return fitted(&name, room, ellipsis).0;
+    }
+    let (head, _) = fitted(&name, (room - 1) / 3 + 1, ellipsis);
+    let mut left = room - width(&head);
+    let mut tail = Vec::new();
+    for letter in name.chars().rev() {
+        if columns(letter) > left {
+            break;
+        }
+        left -= columns(letter);
+        tail.push(letter);
+    }
+    head.chars().chain(tail.into_iter().rev()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +171,18 @@ mod tests {
     fn wide_characters_count_twice() {
         assert_eq!(line(5, "測定する"), "測定…\n");
         assert_eq!(line(4, "測定する"), "測…\n");
+    }
+
+    #[test]
+    fn names_keep_both_ends() {
+        assert_eq!(shortened("mProject_ID0000001", 10, '…'), "mPr…000001");
+        assert_eq!(
+            shortened("mProject_ID0000001", 18, '…'),
+            "mProject_ID0000001"
+        );
+        assert_eq!(shortened("測定する日本語", 6, '…'), "…本語");
+        assert_eq!(shortened("abc", 1, '…'), "…");
+        assert_eq!(shortened("abc", 0, '…'), "");
     }
 
     #[test]
