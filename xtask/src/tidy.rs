@@ -21,6 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("capataz-engine", &[]),
     ("capataz-journal", &[]),
     ("capataz-api", &[]),
+    ("capataz-drawing", &[]),
     (
         "capataz-server",
         &["capataz-engine", "capataz-journal", "capataz-api"],
@@ -37,7 +38,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "capataz-cli",
-        &["capataz", "capataz-api", "capataz-server", "capataz-worker"],
+        &[
+            "capataz",
+            "capataz-api",
+            "capataz-drawing",
+            "capataz-server",
+            "capataz-worker",
+        ],
     ),
     (
         "capataz-sim",
