@@ -22,9 +22,15 @@ const EDGES: &[(&str, &[&str])] = &[
     ("capataz-journal", &[]),
     ("capataz-api", &[]),
     ("capataz-drawing", &[]),
+    ("capataz-workflow", &["capataz-api"]),
     (
         "capataz-server",
-        &["capataz-engine", "capataz-journal", "capataz-api"],
+        &[
+            "capataz-engine",
+            "capataz-journal",
+            "capataz-api",
+            "capataz-workflow",
+        ],
     ),
     ("capataz-worker", &["capataz-api"]),
     (

@@ -1,0 +1,9 @@
+//! What a workflow's expressions give for a run.
+
+mod error;
+mod given;
+mod inputs;
+mod run;
+
+pub use error::EvaluationError;
+pub use inputs::Inputs;

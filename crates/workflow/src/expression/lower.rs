@@ -1,0 +1,466 @@
+//! From the syntax tree of the `cel` crate to ours. Whatever cannot work is refused here: names
+//! that do not exist, functions, and what JSON does not know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr};
+use cel::common::ast::{IdedExpr, operators as names};
+use cel::parser::PrattParser;
+
+use super::flaw::ExpressionFlaw;
+use super::functions::Function;
+use super::operators::Operator;
+use super::tree::{Body, Constant, Expression, Loop, Tree, Uses, Variable};
+use crate::limits::{EXPRESSION_BYTES, EXPRESSION_DEPTH};
+use crate::nearest;
+
+/// A flaw and what to do about it.
+pub(crate) type Refused = (ExpressionFlaw, Option<String>);
+
+/// What an expression may refer to where it stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Names<'a> {
+    pub(crate) parameters: &'a BTreeSet<&'a str>,
+    pub(crate) steps: &'a BTreeMap<&'a str, usize>,
+    /// Whether `outputs`, `steps` and `message` are known: not before a run has begun.
+    pub(crate) in_run: bool,
+    /// Whether `item` and `index` are known.
+    pub(crate) in_element: bool,
+}
+
+/// Reads an expression.
+pub(crate) fn lower(source: &str, names: Names<'_>) -> Result<Expression, Refused> {
+    if source.len() > EXPRESSION_BYTES {
+        let (limit, got) = (EXPRESSION_BYTES, source.len());
+        return Err((ExpressionFlaw::TooLong { limit, got }, None));
+    }
+    check_nesting(source)?;
+    let parsed = PrattParser::new().parse(source);
+    let parsed = parsed.map_err(|errors| (syntax(source, &errors), None))?;
+    let mut lowering = Lowering {
+        source,
+        names,
+        locals: Vec::new(),
+        uses: Uses::default(),
+    };
+    let tree = lowering.tree(&parsed, 0)?;
+    Ok(Expression {
+        source: source.into(),
+        tree,
+        uses: lowering.uses,
+    })
+}
+
+/// Refuses what the parser would recurse too deep into: brackets and conditions in each other.
+fn check_nesting(source: &str) -> Result<(), Refused> {
+    let (mut depth, mut deepest, mut conditions) = (0usize, 0usize, 0usize);
+    let mut quote = None;
+    let mut escaped = false;
+    for c in source.chars() {
+        match (c, quote) {
+            _ if escaped => escaped = false,
+            ('\\', Some(_)) => escaped = true,
+            (c, Some(open)) if c == open => quote = None,
+            (_, Some(_)) => {}
+            ('"' | '\'', None) => quote = Some(c),
+            ('(' | '[' | '{', None) => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            (')' | ']' | '}', None) => depth = depth.saturating_sub(1),
+            ('?' | '!', None) => conditions += 1,
+            _ => {}
+        }
+    }
+    let limit = EXPRESSION_DEPTH;
+    // Whoever deceives the count of quotes still has so few bytes that nothing overflows.
+    match deepest + conditions > limit {
+        true => Err((ExpressionFlaw::TooDeep { limit }, None)),
+        false => Ok(()),
+    }
+}
+
+fn syntax(source: &str, errors: &cel::ParseErrors) -> ExpressionFlaw {
+    let first = errors.errors.first();
+    let message = first.map_or("it cannot be parsed", |error| error.msg.as_str());
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    let (line, column) = first.map_or((1, 1), |error| error.pos);
+    let before = usize::try_from(line - 1).unwrap_or(0);
+    let skipped = source.split_inclusive('\n').take(before);
+    let skipped = skipped.map(|line| line.chars().count()).sum::<usize>();
+    ExpressionFlaw::Syntax {
+        message: nearest::shorten(message),
+        column: skipped + usize::try_from(column).unwrap_or(1),
+        source_text: nearest::shorten(source),
+    }
+}
+
+struct Lowering<'a> {
+    source: &'a str,
+    names: Names<'a>,
+    /// The variables of the loops around, innermost last.
+    locals: Vec<String>,
+    uses: Uses,
+}
+
+impl Lowering<'_> {
+    fn tree(&mut self, expr: &IdedExpr, depth: usize) -> Result<Tree, Refused> {
+        if depth > EXPRESSION_DEPTH {
+            let limit = EXPRESSION_DEPTH;
+            return Err((ExpressionFlaw::TooDeep { limit }, None));
+        }
+        let depth = depth + 1;
+        match &expr.expr {
+            Expr::Literal(literal) => self.literal(literal),
+            Expr::Ident(name) => self.name(name),
+            Expr::Select(select) => self.select(select, depth),
+            Expr::Call(call) => self.call(call, depth),
+            Expr::List(list) if list.optional_indices.is_empty() => {
+                let items = list.elements.iter().map(|item| self.tree(item, depth));
+                Ok(Tree::List(items.collect::<Result<_, _>>()?))
+            }
+            Expr::Map(map) => {
+                let mut members = Vec::with_capacity(map.entries.len());
+                for entry in &map.entries {
+                    match &entry.expr {
+                        EntryExpr::MapEntry(entry) if !entry.optional => members.push([
+                            self.tree(&entry.key, depth)?,
+                            self.tree(&entry.value, depth)?,
+                        ]),
+                        _ => return Err(self.unsupported("an optional")),
+                    }
+                }
+                Ok(Tree::Map(members))
+            }
+            Expr::Comprehension(comprehension) => self.comprehension(comprehension, depth),
+            Expr::List(_) => Err(self.unsupported("an optional")),
+            Expr::Struct(_) => Err(self.unsupported("a struct")),
+            Expr::Unspecified => Err(self.unsupported("an empty part")),
+        }
+    }
+
+    fn literal(&self, literal: &LiteralValue) -> Result<Tree, Refused> {
+        Ok(Tree::Constant(match literal {
+            LiteralValue::Null => Constant::Null,
+            LiteralValue::Boolean(value) => Constant::Bool(*value.inner()),
+            LiteralValue::Int(value) => Constant::Int((*value.inner()).into()),
+            LiteralValue::UInt(value) => Constant::Int((*value.inner()).into()),
+            LiteralValue::Double(value) => Constant::Double(*value.inner()),
+            LiteralValue::String(text) => Constant::Text(text.inner().into()),
+            LiteralValue::Bytes(_) => return Err(self.unsupported("bytes")),
+        }))
+    }
+
+    /// A name that stands alone.
+    fn name(&mut self, name: &str) -> Result<Tree, Refused> {
+        if let Some(place) = self.locals.iter().rposition(|local| local == name) {
+            return Ok(Tree::Local(place));
+        }
+        let variable = match name {
+            "params" => Variable::Params,
+            "message" if self.names.in_run => {
+                self.uses.message = true;
+                Variable::Message
+            }
+            "item" if self.names.in_element => Variable::Item,
+            "index" if self.names.in_element => Variable::Index,
+            "outputs" | "steps" if self.names.in_run => {
+                let what = format!("`{name}` as a whole");
+                let hint = format!("name a step: `{name}.ID`, or `{name}[\"ID\"]`");
+                return Err((self.unsupported(&what).0, Some(hint)));
+            }
+            "run" => {
+                let hint = "`run.id`, `run.workflow` or `run.version`".to_owned();
+                return Err((self.unsupported("`run` as a whole").0, Some(hint)));
+            }
+            _ => return Err(self.unknown_variable(name)),
+        };
+        Ok(Tree::Variable(variable))
+    }
+
+    fn select(&mut self, select: &SelectExpr, depth: usize) -> Result<Tree, Refused> {
+        let (operand, field) = (&*select.operand, select.field.as_str());
+        if let Some(tree) = self.reserved(operand, field, select.test)? {
+            return Ok(tree);
+        }
+        let inner = Box::new(self.tree(operand, depth)?);
+        Ok(match select.test {
+            true => Tree::Has(inner, field.into()),
+            false => Tree::Member(inner, field.into()),
+        })
+    }
+
+    /// A member of one of our own variables, whose members are known beforehand; none when it is
+    /// something else.
+    fn reserved(
+        &mut self,
+        operand: &IdedExpr,
+        field: &str,
+        test: bool,
+    ) -> Result<Option<Tree>, Refused> {
+        if let Some(step) = self.step_reference(operand, "steps")? {
+            let tree = match field {
+                "state" if test => Tree::Constant(Constant::Bool(true)),
+                "state" => {
+                    self.uses.states.insert(step);
+                    Tree::Variable(Variable::State(step))
+                }
+                _ => return Err(self.unknown_variable(&format!("steps.ID.{field}"))),
+            };
+            return Ok(Some(tree));
+        }
+        let Expr::Ident(name) = &operand.expr else {
+            return Ok(None);
+        };
+        if self.locals.contains(name) {
+            return Ok(None);
+        }
+        let variable = match (name.as_str(), field) {
+            ("params", _) => {
+                self.check_parameter(field)?;
+                return Ok(None);
+            }
+            ("outputs", _) if self.names.in_run => {
+                let step = self.step(field)?;
+                self.uses.outputs.insert(step);
+                return Ok(Some(match test {
+                    true => Tree::HasOutput(step),
+                    false => Tree::Variable(Variable::Output(step)),
+                }));
+            }
+            ("run", "id") => Variable::RunId,
+            ("run", "workflow") => Variable::RunWorkflow,
+            ("run", "version") => Variable::RunVersion,
+            ("run", _) => return Err(self.unknown_variable(&format!("run.{field}"))),
+            ("steps", _) if self.names.in_run => {
+                self.step(field)?;
+                let what = format!("`steps.{field}` as a whole");
+                let hint = format!("did you mean `steps.{field}.state`?");
+                return Err((self.unsupported(&what).0, Some(hint)));
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(match test {
+            true => Tree::Constant(Constant::Bool(true)),
+            false => Tree::Variable(variable),
+        }))
+    }
+
+    /// The step that `NAME.ID` or `NAME["ID"]` names.
+    fn step_reference(&self, expr: &IdedExpr, name: &str) -> Result<Option<usize>, Refused> {
+        let is_name = |expr: &IdedExpr| {
+            let known = self.names.in_run && !self.locals.iter().any(|local| local == name);
+            known && matches!(&expr.expr, Expr::Ident(ident) if ident == name)
+        };
+        match &expr.expr {
+            Expr::Select(select) if !select.test && is_name(&select.operand) => {
+                self.step(&select.field).map(Some)
+            }
+            Expr::Call(call) if call.func_name == names::INDEX && is_name(&call.args[0]) => {
+                match literal_text(&call.args[1]) {
+                    Some(id) => self.step(id).map(Some),
+                    None => {
+                        let what = format!("`{name}[...]` with something else than a text");
+                        Err(self.unsupported(&what))
+                    }
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn call(&mut self, call: &CallExpr, depth: usize) -> Result<Tree, Refused> {
+        let name = call.func_name.as_str();
+        if name == names::INDEX {
+            return self.index(call, depth);
+        }
+        if let (names::IN, [id, outputs]) = (name, call.args.as_slice())
+            && let Some(id) = literal_text(id)
+            && matches!(&outputs.expr, Expr::Ident(name) if name == "outputs")
+            && self.names.in_run
+        {
+            let step = self.step(id)?;
+            self.uses.outputs.insert(step);
+            return Ok(Tree::HasOutput(step));
+        }
+        if let Some(function) = Function::find(name, call.target.as_deref().map(root_name)) {
+            return self.function(function, call, depth);
+        }
+        let mut args = call.args.iter().map(|arg| self.tree(arg, depth));
+        let args = args.by_ref().collect::<Result<Vec<_>, _>>()?;
+        let tree = match (name, <[Tree; 3]>::try_from(args)) {
+            (names::CONDITIONAL, Ok(parts)) => Tree::If(Box::new(parts)),
+            (_, Ok(_)) => return Err(self.unknown_function(name)),
+            (_, Err(args)) => match (name, <[Tree; 2]>::try_from(args)) {
+                (names::LOGICAL_AND, Ok(pair)) => Tree::And(Box::new(pair)),
+                (names::LOGICAL_OR, Ok(pair)) => Tree::Or(Box::new(pair)),
+                (_, Ok(pair)) => match Operator::find(name) {
+                    Some(operator) => Tree::Binary(operator, Box::new(pair)),
+                    None => return Err(self.unknown_function(name)),
+                },
+                (names::LOGICAL_NOT, Err(mut args)) if args.len() == 1 => {
+                    Tree::Not(Box::new(args.remove(0)))
+                }
+                (names::NEGATE, Err(mut args)) if args.len() == 1 => {
+                    Tree::Negate(Box::new(args.remove(0)))
+                }
+                _ => return Err(self.unknown_function(name)),
+            },
+        };
+        Ok(tree)
+    }
+
+    fn index(&mut self, call: &CallExpr, depth: usize) -> Result<Tree, Refused> {
+        let [operand, index] = call.args.as_slice() else {
+            return Err(self.unsupported("an index without a value"));
+        };
+        if let Some(id) = literal_text(index)
+            && let Some(tree) = self.reserved(operand, id, false)?
+        {
+            return Ok(tree);
+        }
+        let pair = [self.tree(operand, depth)?, self.tree(index, depth)?];
+        Ok(Tree::Index(Box::new(pair)))
+    }
+
+    fn function(
+        &mut self,
+        function: Function,
+        call: &CallExpr,
+        depth: usize,
+    ) -> Result<Tree, Refused> {
+        let receiver = call.target.as_deref().filter(|_| function.takes_receiver());
+        let args = receiver.into_iter().chain(&call.args);
+        let args = args.map(|arg| self.tree(arg, depth));
+        let args = args.collect::<Result<Vec<_>, _>>()?;
+        let (least, most, expected) = function.arguments();
+        if !(least..=most).contains(&args.len()) {
+            let flaw = ExpressionFlaw::Arguments {
+                name: function.name(),
+                expected,
+                got: args.len(),
+                source_text: nearest::shorten(self.source),
+            };
+            return Err((flaw, None));
+        }
+        Ok(Tree::Call(function, args))
+    }
+
+    /// A macro, recognised by what the parser has expanded it to.
+    fn comprehension(&mut self, it: &ComprehensionExpr, depth: usize) -> Result<Tree, Refused> {
+        let over = self.tree(&it.iter_range, depth)?;
+        self.locals.push(it.iter_var.clone());
+        let body = self.body(it, depth);
+        self.locals.pop();
+        Ok(Tree::Loop(Box::new(Loop { over, body: body? })))
+    }
+
+    fn body(&mut self, it: &ComprehensionExpr, depth: usize) -> Result<Body, Refused> {
+        let is_result =
+            |expr: &IdedExpr| matches!(&expr.expr, Expr::Ident(name) if *name == it.accu_var);
+        let Expr::Call(step) = &it.loop_step.expr else {
+            return Err(self.unsupported("an unknown macro"));
+        };
+        match (step.func_name.as_str(), step.args.as_slice()) {
+            (names::LOGICAL_AND, [_, test]) => Ok(Body::All(self.tree(test, depth)?)),
+            (names::LOGICAL_OR, [_, test]) => Ok(Body::Exists(self.tree(test, depth)?)),
+            (names::ADD, [result, added]) if is_result(result) => {
+                let value = self.collected(added, depth)?;
+                Ok(Body::Collect { when: None, value })
+            }
+            (names::CONDITIONAL, [test, taken, _]) => {
+                let test = self.tree(test, depth)?;
+                let Expr::Call(add) = &taken.expr else {
+                    return Err(self.unsupported("an unknown macro"));
+                };
+                match add.args.as_slice() {
+                    [_, added] if matches!(added.expr, Expr::List(_)) => Ok(Body::Collect {
+                        when: Some(test),
+                        value: self.collected(added, depth)?,
+                    }),
+                    _ => Ok(Body::ExistsOne(test)),
+                }
+            }
+            _ => Err(self.unsupported("an unknown macro")),
+        }
+    }
+
+    /// The one element of the list that a loop adds to its result.
+    fn collected(&mut self, added: &IdedExpr, depth: usize) -> Result<Tree, Refused> {
+        match &added.expr {
+            Expr::List(list) if list.elements.len() == 1 => self.tree(&list.elements[0], depth),
+            _ => Err(self.unsupported("an unknown macro")),
+        }
+    }
+
+    fn step(&self, id: &str) -> Result<usize, Refused> {
+        self.names.steps.get(id).copied().ok_or_else(|| {
+            let flaw = ExpressionFlaw::UnknownStep {
+                name: nearest::shorten(id),
+                source_text: nearest::shorten(self.source),
+            };
+            let hint = nearest::hint(id, self.names.steps.keys().copied());
+            (flaw, hint)
+        })
+    }
+
+    fn check_parameter(&self, name: &str) -> Result<(), Refused> {
+        if self.names.parameters.contains(name) {
+            return Ok(());
+        }
+        let flaw = ExpressionFlaw::UnknownParameter {
+            name: nearest::shorten(name),
+            source_text: nearest::shorten(self.source),
+        };
+        let hint = nearest::hint(name, self.names.parameters.iter().copied());
+        Err((flaw, hint))
+    }
+
+    fn unknown_variable(&self, name: &str) -> Refused {
+        let mut known = vec!["params", "run.id", "run.workflow", "run.version"];
+        if self.names.in_run {
+            known.extend(["outputs", "steps", "message"]);
+        }
+        if self.names.in_element {
+            known.extend(["item", "index"]);
+        }
+        let hint = nearest::hint(name, known.iter().copied());
+        let flaw = ExpressionFlaw::UnknownVariable {
+            name: nearest::shorten(name),
+            expected: known.join(", "),
+            source_text: nearest::shorten(self.source),
+        };
+        (flaw, hint)
+    }
+
+    fn unknown_function(&self, name: &str) -> Refused {
+        let flaw = ExpressionFlaw::UnknownFunction {
+            name: nearest::shorten(name),
+            source_text: nearest::shorten(self.source),
+        };
+        (flaw, nearest::hint(name, Function::names()))
+    }
+
+    fn unsupported(&self, what: &str) -> Refused {
+        let flaw = ExpressionFlaw::Unsupported {
+            what: what.to_owned(),
+            source_text: nearest::shorten(self.source),
+        };
+        (flaw, None)
+    }
+}
+
+fn literal_text(expr: &IdedExpr) -> Option<&str> {
+    match &expr.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        _ => None,
+    }
+}
+
+/// The name that a call's target is, such as `lists` in `lists.range(3)`; empty for anything else.
+fn root_name(target: &IdedExpr) -> &str {
+    match &target.expr {
+        Expr::Ident(name) => name,
+        _ => "",
+    }
+}
