@@ -21,10 +21,16 @@ const EDGES: &[(&str, &[&str])] = &[
     ("capataz-engine", &[]),
     ("capataz-journal", &[]),
     ("capataz-api", &[]),
+    ("capataz-drawing", &[]),
     ("capataz-workflow", &["capataz-api"]),
     (
         "capataz-server",
-        &["capataz-engine", "capataz-journal", "capataz-api"],
+        &[
+            "capataz-engine",
+            "capataz-journal",
+            "capataz-api",
+            "capataz-workflow",
+        ],
     ),
     ("capataz-worker", &["capataz-api"]),
     (
@@ -38,7 +44,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "capataz-cli",
-        &["capataz", "capataz-api", "capataz-server", "capataz-worker"],
+        &[
+            "capataz",
+            "capataz-api",
+            "capataz-drawing",
+            "capataz-server",
+            "capataz-worker",
+        ],
     ),
     (
         "capataz-sim",

@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::id::{Attempt, Key, TaskId, WorkerId};
 use crate::policy::Policy;
 use crate::reason::Reason;
-use crate::run::{Begin, NewRun, Reopening, RunId, StartRun};
+use crate::run::{Begin, Closing, Reopening, RunId, StartRun};
 use crate::state::LimitsInForce;
 use crate::time::{Span, Timestamp};
 use crate::token::{NewToken, TokenId};
@@ -211,8 +211,8 @@ pub enum Command {
     EndRun {
         /// Which.
         run: RunId,
-        /// The run that repeats it, if one does, or why that could not be worked out.
-        successor: Result<Option<Box<NewRun>>, String>,
+        /// What comes of it, or why that could not be worked out.
+        closing: Result<Closing, String>,
     },
     /// Fires what is due.
     Tick,

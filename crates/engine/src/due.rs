@@ -26,7 +26,7 @@ pub enum Due {
         /// For a fan-out that is open: the next elements, from where and how many.
         elements: Option<(u32, u32)>,
     },
-    /// A run has succeeded: whether it is repeated is to be worked out, for
+    /// A run has succeeded: what comes of it is to be worked out, for
     /// [`crate::Command::EndRun`].
     End(RunId),
 }
@@ -47,8 +47,8 @@ impl State {
         let id = self.runs.due_run()?;
         let run = self.run(id)?;
         let Some(due) = run.due.first().filter(|_| !run.cancelled) else {
-            let repeats = run.plan.version.settings.repeats && run.bad == 0 && !run.cancelled;
-            return Some(if repeats { Due::End(id) } else { Due::Run(id) });
+            let asks = run.plan.version.settings.asks_at_end && run.bad == 0 && !run.cancelled;
+            return Some(if asks { Due::End(id) } else { Due::Run(id) });
         };
         let (step, node) = (run.step(due.step)?, run.plan.node(due.step)?);
         let by_rule = !node.conditional && node.kind == NodeKind::Noop;

@@ -403,6 +403,8 @@ pub enum Change {
         reason: RunReason,
         /// What there is to say about it.
         note: String,
+        /// What it returned, as JSON; empty without a result.
+        result: Bytes,
     },
 }
 

@@ -57,8 +57,8 @@ pub use policy::{Backoff, Policy};
 pub use reason::{Phase, Reason};
 pub use rejection::Rejection;
 pub use run::{
-    Begin, NewRun, ParseRunIdError, Reopening, RunId, RunKey, RunPhase, RunReason, StartRun,
-    StepOutcome, StepReason, Which,
+    Begin, Closing, NewRun, ParseRunIdError, Reopening, RunId, RunKey, RunPhase, RunReason,
+    StartRun, StepOutcome, StepReason, Which,
 };
 pub use state::{EntryKey, LimitsInForce, RestoreError, State};
 pub use time::{Span, Timestamp};

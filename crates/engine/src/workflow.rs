@@ -33,8 +33,8 @@ pub struct Settings {
     pub max_steps: Option<u32>,
     /// How new runs are held back while runs keep failing.
     pub hold: Option<Hold>,
-    /// Whether a run that succeeded is asked for a successor.
-    pub repeats: bool,
+    /// Whether a run that succeeded is asked what comes of it: a result, or a run that repeats it.
+    pub asks_at_end: bool,
 }
 
 /// New runs wait after so many runs in a row have failed.

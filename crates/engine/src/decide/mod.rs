@@ -87,9 +87,7 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decisio
         Command::AdvanceWorkflow { workflow } => Ok(workflows::advance(state, now, workflow)),
         Command::AdvanceRun { run } => runs::advance(state, now, run),
         Command::BeginStep { run, step, begin } => steps::begin(state, now, run, step, begin),
-        Command::EndRun { run, successor } => {
-            runs::end(state, now, run, successor.map(|new| new.map(|new| *new)))
-        }
+        Command::EndRun { run, closing } => runs::end(state, now, run, closing),
         Command::Tick => Ok(done(now, tick::tick(state, now))),
         Command::Dispatch => Ok(done(now, dispatch::next_lease(state))),
     }

@@ -1,5 +1,7 @@
 //! Starting and steering runs.
 
+use bytes::Bytes;
+
 use super::settings::check_room;
 use super::{answered, check_range, done, workflows};
 use crate::command::{Answer, Decision, Ids};
@@ -9,11 +11,12 @@ use crate::limits;
 use crate::reason::{Phase, Reason};
 use crate::rejection::Rejection;
 use crate::run::{
-    NewRun, Reopening, RunId, RunKey, RunPhase, RunReason, StartRun, StepOutcome, StepReason, Which,
+    Closing, NewRun, Reopening, RunId, RunKey, RunPhase, RunReason, StartRun, StepOutcome,
+    StepReason, Which,
 };
 use crate::state::{Archive, RUN_KEYS, Run, State, Status};
 use crate::time::Timestamp;
-use crate::workflow::{Version, WorkflowId};
+use crate::workflow::{Node, Version, WorkflowId};
 
 /// Steps decided and tasks closed at once while a run is cancelled: a turn stays short.
 const CANCELLED_AT_ONCE: usize = 1_000;
@@ -211,43 +214,71 @@ pub(super) fn ended(id: RunId, run: &Run) -> Change {
         phase,
         reason,
         note: String::new(),
+        result: Bytes::new(),
     }
 }
 
-/// Ends a run that may be repeated.
+/// Ends a run that is asked what comes of it.
 pub(super) fn end(
     state: &State,
     now: Timestamp,
     id: RunId,
-    successor: Result<Option<NewRun>, String>,
+    closing: Result<Closing, String>,
 ) -> Result<Decision, Rejection> {
     let run = live(state, id)?;
     if !run.is_finished() || !run.began {
         return Err(Rejection::RunNotFinished { run: id });
     }
-    let mut changes = vec![ended(id, run)];
-    match successor {
-        Ok(None) => {}
-        Ok(Some(new)) => {
-            check_new(state, &new)?;
-            changes.push(Change::RunStarted {
-                run: RunId(state.next_task().0),
-                workflow: run.workflow,
-                version: run.version,
-                request: None,
-                new: Box::new(new),
-            });
+    let mut end = ended(id, run);
+    let Change::RunEnded {
+        phase,
+        reason,
+        note,
+        result,
+        ..
+    } = &mut end
+    else {
+        return Ok(Decision::default());
+    };
+    let successor = match closing {
+        Ok(closing) => {
+            *result = closing.result;
+            closing.successor
         }
-        Err(note) => {
-            changes = vec![Change::RunEnded {
-                run: id,
-                phase: RunPhase::Failed,
-                reason: RunReason::Template,
-                note,
-            }];
+        Err(why) => {
+            (*phase, *reason, *note) = (RunPhase::Failed, RunReason::Template, why);
+            None
         }
+    };
+    // The successor comes first: its version is not to be forgotten with its last run.
+    let mut changes = Vec::new();
+    if let Some(new) = successor {
+        check_new(state, &new)?;
+        let (workflow, version) = followed(state, run, &mut changes)?;
+        changes.push(Change::RunStarted {
+            run: RunId(state.next_task().0),
+            workflow,
+            version,
+            request: None,
+            new,
+        });
     }
+    changes.push(end);
     Ok(done(now, changes))
+}
+
+/// What the run that repeats another follows: the same version, made known again if need be.
+fn followed(
+    state: &State,
+    run: &Run,
+    changes: &mut Vec<Change>,
+) -> Result<(WorkflowId, u32), Rejection> {
+    if run.follows {
+        return Ok((run.workflow, run.version));
+    }
+    let name = state.workflow(run.workflow).map(|known| known.name.clone());
+    let version = run.plan.version.clone();
+    workflows::place(state, name.unwrap_or_default(), version, false, changes)
 }
 
 /// Adds steps to a run: its version with more steps at the end.
@@ -259,7 +290,15 @@ pub(super) fn extend(
 ) -> Result<Decision, Rejection> {
     let run = live(state, id)?;
     let (known, all) = (run.plan.nodes(), &version.graph.steps);
-    let grows = all.len() > known.len() && all[..known.len()] == *known;
+    // An old step may have to keep its output from now on, for a new one.
+    let same = |(old, new): (&Node, &Node)| {
+        let keeps_output = new.keeps_output;
+        Node {
+            keeps_output,
+            ..old.clone()
+        } == *new
+    };
+    let grows = all.len() > known.len() && known.iter().zip(all).all(same);
     if run.cancelled || !grows {
         return Err(Rejection::RunNotExtended { run: id });
     }

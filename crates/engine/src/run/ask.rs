@@ -86,6 +86,15 @@ pub enum Begin {
     Broken(String),
 }
 
+/// What comes of a run that succeeded.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Closing {
+    /// What it returns, as JSON that the engine does not read; empty without a result.
+    pub result: Bytes,
+    /// The run that repeats it.
+    pub successor: Option<Box<NewRun>>,
+}
+
 /// Steps of a run that are to run once more.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Reopening {

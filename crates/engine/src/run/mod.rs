@@ -3,7 +3,7 @@
 mod ask;
 mod outcome;
 
-pub use ask::{Begin, NewRun, Reopening, RunKey, StartRun, Which};
+pub use ask::{Begin, Closing, NewRun, Reopening, RunKey, StartRun, Which};
 pub use outcome::{RunPhase, RunReason, StepOutcome, StepReason};
 
 use std::fmt;

@@ -64,6 +64,7 @@ impl Names {
                 format!("group {}: {}", self.groups[group], what.join(", "))
             }
             Change::Submitted { first, tasks, .. } => match tasks.len() as u64 {
+                0 => "the call is remembered".to_owned(),
                 1 => format!("accepted task {first}"),
                 n => format!("accepted tasks {first} to {}", TaskId(first.0 + n - 1)),
             },

@@ -129,6 +129,8 @@ pub(crate) struct PodFacts {
 pub(crate) struct DedupFacts {
     pub(crate) task: u64,
     pub(crate) content: u128,
+    /// What it stood for before.
+    pub(crate) before: Option<u128>,
     pub(crate) ended_at: Option<u64>,
 }
 

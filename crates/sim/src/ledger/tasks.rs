@@ -64,6 +64,7 @@ impl Ledger {
         let facts = DedupFacts {
             task,
             content,
+            before: self.dedup.get(&key).map(|facts| facts.content),
             ended_at: None,
         };
         match self.dedup.insert(key, facts) {
@@ -194,10 +195,12 @@ impl Ledger {
         self.tasks.get(&task)?.count
     }
 
-    /// Whether a dedup key stands for something other than `content` now or lately.
+    /// Whether a dedup key stands for something other than `content`, or did before it stood for
+    /// what it does: a refusal may be older than the newest record.
     pub(crate) fn stands_for_other(&self, key: u128, content: u128) -> bool {
-        let known = self.dedup.iter().filter(|((_, known), _)| *known == key);
-        known.into_iter().any(|(_, facts)| facts.content != content)
+        let mut known = self.dedup.iter().filter(|((_, known), _)| *known == key);
+        let other = |before: Option<u128>| before.is_some_and(|before| before != content);
+        known.any(|(_, facts)| facts.content != content || other(facts.before))
     }
 }
 

@@ -1,0 +1,3 @@
+//! Turns what other systems write into definitions of workflows.
+
+pub(crate) mod wfformat;

@@ -1,0 +1,6 @@
+//! Drawings of whole runs.
+
+mod golden;
+mod large;
+mod pictures;
+mod properties;
