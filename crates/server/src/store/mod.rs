@@ -15,6 +15,8 @@
 
 mod aside;
 mod attempts;
+mod audit_row;
+mod audit_settings;
 mod batch;
 mod bodies;
 mod checkpoint;
@@ -26,6 +28,7 @@ mod elements;
 mod entries;
 mod flush;
 mod fold;
+mod graphs;
 mod labels;
 mod list;
 mod live;
@@ -37,7 +40,14 @@ mod reader;
 mod retain;
 mod row;
 mod row_sql;
+mod run_flush;
+mod run_load;
+mod run_row;
+mod run_sql;
+mod run_work;
 mod schema;
+mod step_times;
+mod step_work;
 mod tally;
 mod task;
 #[cfg(test)]
@@ -47,6 +57,7 @@ mod work;
 
 pub use aside::{SetAsideError, set_aside};
 pub use attempts::AttemptRecord;
+pub use audit_row::Action;
 pub use batch::Batch;
 pub use bodies::BodyError;
 pub use checkpoint::VerifyError;
@@ -60,6 +71,7 @@ pub use logs::{LogError, LogPiece, LogStore, Logs};
 pub use open::{OpenError, Opened, Options, PositionError, Store, check_position};
 pub use project::{ProjectError, Projector};
 pub use reader::{ReadError, Reader};
-pub use row::{ElementCounts, Row, Verdict};
+pub use row::{ElementCounts, Row, StepTask, Verdict};
 pub use row_sql::Columns;
+pub use run_row::FanRow;
 pub use task::TaskRecord;
