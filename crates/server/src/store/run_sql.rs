@@ -34,6 +34,12 @@ fn decode<T: DeserializeOwned>(
     })
 }
 
+/// What says that something kept of a run is not what was written.
+pub(super) fn damaged(run: RunId) -> rusqlite::Error {
+    let damage = RowDamage(run.to_string());
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(damage))
+}
+
 fn step_key(run: RunId, step: u32) -> [u8; 12] {
     let mut key = [0; 12];
     key[..8].copy_from_slice(&run.0.to_le_bytes());

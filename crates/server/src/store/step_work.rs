@@ -111,6 +111,12 @@ impl Work {
             _ => return,
         };
         let row = self.rows.get(&key).map(|slot| &slot.row);
+        let now = row.map(|row| row.phase);
+        // The end of a lease whose task was decided before changes nothing about the task.
+        let (was, now) = match action {
+            Action::LeaseReleased => (None, None),
+            _ => (was, now),
+        };
         self.runs.audit.push(AuditRow {
             actor,
             run: step.map(|step| step.run),
@@ -119,7 +125,7 @@ impl Work {
             task: Some(key),
             attempt,
             was,
-            now: row.map(|row| row.phase),
+            now,
             reason: row.map_or("", |row| row.reason.name()),
             note: match change {
                 Change::Closed { note, .. } => note.clone(),
