@@ -82,11 +82,21 @@ impl Owner {
 
     /// Only new work is refused for lack of room: what ends work makes room.
     fn check_room(&self, command: &Command) -> Result<(), CallError> {
-        let command = match command {
-            Command::Once { command, .. } => command,
-            command => command,
-        };
-        if !matches!(command, Command::Submit(_) | Command::Retry(_)) {
+        let mut command = command;
+        while let Command::Once { command: inner, .. } | Command::By { command: inner, .. } = command
+        {
+            command = inner;
+        }
+        let brings_work = matches!(
+            command,
+            Command::Submit(_)
+                | Command::Retry(_)
+                | Command::PutWorkflow { .. }
+                | Command::StartRun(_)
+                | Command::Reopen(_)
+                | Command::ExtendRun { .. }
+        );
+        if !brings_work {
             return Ok(());
         }
         if !self.journal_room || !self.store_room {
