@@ -17,6 +17,7 @@ pub mod record;
 mod rest;
 mod serve;
 pub mod store;
+pub mod workflow;
 
 pub use capataz_journal::file::{DiskError, Inspection, RepairError, Repaired, WitnessReport};
 pub use journal_tools::{cut_journal, inspect_journal, journal_folder};

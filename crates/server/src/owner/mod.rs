@@ -10,17 +10,22 @@
 //! ```
 
 mod bodies;
+mod event_size;
 mod input;
 mod lease_clock;
 mod pending;
 mod polls;
 mod sessions;
+mod steps;
 mod take;
 mod turn;
 
 #[cfg(test)]
+mod steps_tests;
+#[cfg(test)]
 mod tests;
 
+pub(crate) use event_size::version_size;
 pub use input::{
     CallError, Called, Input, LeasedTask, PollCall, Question, Reply, Session, SessionMessage, Token,
 };

@@ -82,11 +82,7 @@ impl Owner {
 
     /// Only new work is refused for lack of room: what ends work makes room.
     fn check_room(&self, command: &Command) -> Result<(), CallError> {
-        let command = match command {
-            Command::Once { command, .. } => command,
-            command => command,
-        };
-        if !matches!(command, Command::Submit(_) | Command::Retry(_)) {
+        if !brings_work(command) {
             return Ok(());
         }
         if !self.journal_room || !self.store_room {
@@ -356,5 +352,19 @@ impl Owner {
             .collect();
         self.releases
             .push(Release::Call(Box::new(move || reply(Ok(leased)))));
+    }
+}
+
+/// Whether a command brings new tasks, or runs that will.
+fn brings_work(command: &Command) -> bool {
+    match command {
+        Command::Once { command, .. } | Command::By { command, .. } => brings_work(command),
+        Command::Submit(_)
+        | Command::Retry(_)
+        | Command::StartRun(_)
+        | Command::Reopen(_)
+        | Command::ExtendRun { .. }
+        | Command::PutWorkflow { .. } => true,
+        _ => false,
     }
 }
