@@ -36,6 +36,7 @@ mod policy;
 mod reason;
 mod rejection;
 mod run;
+mod run_view;
 mod state;
 mod time;
 mod token;
@@ -60,6 +61,7 @@ pub use run::{
     Begin, Closing, NewRun, ParseRunIdError, Reopening, RunId, RunKey, RunPhase, RunReason,
     StartRun, StepOutcome, StepReason, Which,
 };
+pub use run_view::{RunView, WorkflowView};
 pub use state::{EntryKey, LimitsInForce, RestoreError, State};
 pub use time::{Span, Timestamp};
 pub use token::{NewToken, ParseTokenIdError, Role, Token, TokenId};

@@ -5,7 +5,7 @@ use crate::event::Next;
 use crate::id::{Attempt, GroupId, Key, WorkerId};
 use crate::limits;
 use crate::planted::{Bug, planted};
-use crate::state::{EntryKey, Held, Lease, State, Timer, UnitPhase};
+use crate::state::{EntryKey, Held, Lease, State, Timer, UnitPhase, place};
 use crate::time::{Span, Timestamp};
 
 /// How much longer than its timeout an attempt without a guard may hold its lease: its own report
@@ -104,10 +104,12 @@ impl State {
         if level.affine == 0 || level.head(&self.tasks) == Some(key) {
             return;
         }
+        let own = place(key, task);
         let passed: Vec<Key> = level
             .window(&self.tasks, limits::AFFINITY_LOOK_AHEAD)
+            .filter(|(waiting, task)| place(*waiting, task) < own)
             .map(|(waiting, _)| waiting)
-            .filter(|waiting| *waiting < key && waiting.task() != key.task())
+            .filter(|waiting| waiting.task() != key.task())
             .collect();
         for key in passed {
             let task = self.tasks.get_mut(key.task());

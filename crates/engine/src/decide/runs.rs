@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 use crate::workflow::{Node, Version, WorkflowId};
 
 /// Steps decided and tasks closed at once while a run is cancelled: a turn stays short.
-const CANCELLED_AT_ONCE: usize = 1_000;
+pub(super) const CANCELLED_AT_ONCE: usize = 1_000;
 
 pub(super) fn start(state: &State, now: Timestamp, start: StartRun) -> Result<Decision, Rejection> {
     if let Some(request) = start.request
@@ -168,18 +168,8 @@ fn decided(id: RunId, run: &Run, number: u32) -> Option<Change> {
 
 /// Ends what is left of a cancelled run, a bounded part at a time: first its tasks, then its steps.
 fn wind_up(id: RunId, run: &Run) -> Vec<Change> {
-    let close = |task: &TaskId| Change::Closed {
-        key: task.key(),
-        phase: Phase::Cancelled,
-        reason: Reason::Requested,
-        note: String::new(),
-    };
-    let tasks: Vec<Change> = run
-        .tasks
-        .iter()
-        .take(CANCELLED_AT_ONCE)
-        .map(close)
-        .collect();
+    let tasks = run.tasks.iter().take(CANCELLED_AT_ONCE);
+    let tasks: Vec<Change> = tasks.map(|task| closed(*task)).collect();
     if !tasks.is_empty() {
         return tasks;
     }
@@ -201,6 +191,16 @@ fn wind_up(id: RunId, run: &Run) -> Vec<Change> {
             note: String::new(),
         })
         .collect()
+}
+
+/// A task ends because what it is a part of does.
+pub(super) fn closed(task: TaskId) -> Change {
+    Change::Closed {
+        key: task.key(),
+        phase: Phase::Cancelled,
+        reason: Reason::Requested,
+        note: String::new(),
+    }
 }
 
 pub(super) fn ended(id: RunId, run: &Run) -> Change {
@@ -315,6 +315,9 @@ pub(super) fn reopen(
 ) -> Result<Decision, Rejection> {
     let id = reopening.run;
     if let Some(run) = state.run(id) {
+        if run.cancelled {
+            return Err(Rejection::RunNotFinished { run: id });
+        }
         let steps = chosen(run, id, &reopening)?;
         let (archive, workflow) = (None, run.workflow);
         let reopened = Change::RunReopened {

@@ -40,7 +40,7 @@ pub(crate) use lease::Lease;
 pub(crate) use plan::Plan;
 pub(crate) use pod::{Held, Pod};
 pub(crate) use policies::PolicyTable;
-pub(crate) use queue::Level;
+pub(crate) use queue::{Level, Place, place};
 pub(crate) use ready::{Rank, ReadyIndex};
 pub(crate) use requests::{RequestEntry, RequestTable};
 pub(crate) use run::{Fan, Run, RunEntry, Status, StepLink, WHOLE};
