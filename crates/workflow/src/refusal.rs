@@ -40,7 +40,7 @@ pub enum Reason {
         message: String,
     },
     /// A map with the same key twice.
-    #[error("the key {key:?} comes twice")]
+    #[error("has the key {key:?} twice")]
     DuplicateKey {
         /// The key.
         key: String,
@@ -104,7 +104,7 @@ pub enum Reason {
     #[error("{0}")]
     Task(spec::Flaw),
     /// An id that another step has.
-    #[error("the id {id:?} is taken by `steps[{first}]`")]
+    #[error("is {id:?}, which is the id of `steps[{first}]`")]
     DuplicateStep {
         /// The id.
         id: String,
@@ -112,7 +112,7 @@ pub enum Reason {
         first: usize,
     },
     /// A step that does not exist.
-    #[error("there is no step {name:?}")]
+    #[error("names the step {name:?}, which does not exist")]
     UnknownStep {
         /// What was named.
         name: String,
@@ -268,10 +268,6 @@ impl Flaws {
         } else {
             self.more += 1;
         }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.found.is_empty()
     }
 
     /// The refusal, if there is any flaw, with the places that the document gives them.

@@ -6,17 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::definition::Definition;
-use crate::document::{Node, Place};
-use crate::expression::{Expression, JsonTemplate, Names, Part, Piece, Template, lower, pieces};
+use crate::document::Node;
+use crate::expression::{
+    Expression, JsonTemplate, Names, Part, Piece, Site, Template, lower, pieces,
+};
 use crate::refusal::{Flaws, Path, Reason};
-
-/// An expression and where it stands.
-#[derive(Debug)]
-pub(crate) struct Site {
-    pub(crate) expression: Arc<Expression>,
-    pub(crate) path: Path,
-    pub(crate) place: Place,
-}
 
 /// What an expression may refer to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +31,7 @@ pub(super) struct Compiler<'d> {
     /// Steps made by a program say the same thing often.
     known: BTreeMap<(Stage, String), Arc<Expression>>,
     /// The expressions that were compiled since they were taken last.
-    sites: Vec<Site>,
+    sites: Vec<Arc<Site>>,
 }
 
 impl<'d> Compiler<'d> {
@@ -58,7 +52,7 @@ impl<'d> Compiler<'d> {
         }
     }
 
-    pub(super) fn take_sites(&mut self) -> Vec<Site> {
+    pub(super) fn take_sites(&mut self) -> Vec<Arc<Site>> {
         std::mem::take(&mut self.sites)
     }
 
@@ -68,7 +62,7 @@ impl<'d> Compiler<'d> {
         source: &str,
         stage: Stage,
         path: &Path,
-    ) -> Option<Arc<Expression>> {
+    ) -> Option<Arc<Site>> {
         let known = self.known.get(&(stage, source.to_owned()));
         let expression = match known {
             Some(expression) => Arc::clone(expression),
@@ -94,12 +88,13 @@ impl<'d> Compiler<'d> {
                 }
             }
         };
-        self.sites.push(Site {
-            expression: Arc::clone(&expression),
+        let site = Arc::new(Site {
+            expression,
             path: path.clone(),
             place: self.document.place_of(path),
         });
-        Some(expression)
+        self.sites.push(Arc::clone(&site));
+        Some(site)
     }
 
     /// Compiles a text with expressions in it. What is flawed is reported, and plain instead.
@@ -120,14 +115,14 @@ impl<'d> Compiler<'d> {
             match piece {
                 Piece::Plain(text) => parts.push(Part::Text(text.into())),
                 Piece::Source(source) => match self.expression(source, stage, path) {
-                    Some(expression) => parts.push(Part::Expression(expression)),
+                    Some(site) => parts.push(Part::Expression(site)),
                     None => return plain(),
                 },
             }
         }
         match parts.as_mut_slice() {
             [Part::Text(text)] => Template::Plain(std::mem::take(text)),
-            [Part::Expression(expression)] => Template::Whole(Arc::clone(expression)),
+            [Part::Expression(site)] => Template::Whole(Arc::clone(site)),
             _ => Template::Parts(parts),
         }
     }

@@ -78,7 +78,12 @@ fn check_task(fields: &TaskFields, path: &Path, flaws: &mut Flaws) {
     }
     let document = Value::Object(document).to_string();
     if let Err(error) = spec::parse_task(document.as_bytes(), PAYLOAD_BYTES_MAX) {
-        flaws.add(path.spec_field(&error.field), Reason::Task(error.flaw));
+        let hint = error.flaw.hint();
+        flaws.hinted(
+            path.spec_field(&error.field),
+            Reason::Task(error.flaw),
+            hint,
+        );
     }
 }
 

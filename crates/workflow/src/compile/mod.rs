@@ -19,7 +19,6 @@ use crate::workflow::{Kind, Step, Workflow};
 
 use expressions::Compiler;
 
-pub(crate) use expressions::Site;
 pub(crate) use programs::{Elements, Programs};
 pub(crate) use settings::{Settings, read_span};
 
@@ -73,7 +72,7 @@ fn ids<'d>(definition: &'d Definition, flaws: &mut Flaws) -> BTreeMap<&'d str, u
     let mut ids = BTreeMap::new();
     for (index, step) in definition.steps.iter().enumerate() {
         let path = || Path::step(index).field("id");
-        // An id that is missing has been reported.
+        // An id that is missing or empty has been reported.
         if step.id.is_empty() {
             continue;
         }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::expressions::{Compiler, Site, Stage};
+use super::expressions::{Compiler, Stage};
 use crate::definition::{Definition, ForEach, StepDefinition, TaskFields};
-use crate::expression::{Expression, JsonTemplate, Template};
+use crate::expression::{JsonTemplate, Site, Template};
 use crate::refusal::Path;
 
 /// A step's compiled expressions.
 #[derive(Debug, Default)]
 pub(crate) struct Programs {
-    pub(crate) when: Option<Arc<Expression>>,
+    pub(crate) when: Option<Arc<Site>>,
     pub(crate) elements: Option<Elements>,
     pub(crate) argv: Vec<Template>,
     pub(crate) payload: Option<JsonTemplate>,
@@ -23,13 +23,13 @@ pub(crate) struct Programs {
     /// The fields of the task that are no templates.
     pub(crate) fixed: Map<String, Value>,
     /// Every expression above but those of `defaults`.
-    pub(crate) sites: Vec<Site>,
+    pub(crate) sites: Vec<Arc<Site>>,
 }
 
 /// What a step runs over.
 #[derive(Debug)]
 pub(crate) enum Elements {
-    Expression(Arc<Expression>),
+    Expression(Arc<Site>),
     List(JsonTemplate),
 }
 
@@ -46,7 +46,7 @@ struct Shared {
 pub(super) fn compile(
     definition: &Definition,
     compiler: &mut Compiler<'_>,
-) -> (Vec<Programs>, Vec<Site>) {
+) -> (Vec<Programs>, Vec<Arc<Site>>) {
     let shared = share(definition, compiler);
     let of_defaults = compiler.take_sites();
     let steps = definition.steps.iter().enumerate();

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use capataz_api::{Span, limits as task_limits, spec};
 use serde_json::Value;
 
-use super::expressions::{Compiler, Site, Stage, has_template};
+use super::expressions::{Compiler, Stage, has_template};
 use crate::definition::{Definition, Parameter};
-use crate::expression::{Expression, JsonTemplate, Template};
+use crate::expression::{JsonTemplate, Site, Template};
 use crate::limits::{CHOICES, PARAMETERS};
 use crate::nearest;
 use crate::parameters;
@@ -19,22 +19,28 @@ pub(crate) struct Settings {
     pub(crate) tags: Vec<Template>,
     pub(crate) conflict_key: Option<Template>,
     pub(crate) message: Option<JsonTemplate>,
-    pub(crate) until: Option<Arc<Expression>>,
+    pub(crate) until: Option<Arc<Site>>,
     pub(crate) successor: Vec<(String, JsonTemplate)>,
     pub(crate) result: Option<JsonTemplate>,
     /// Every expression above, and those of `defaults`.
-    pub(crate) sites: Vec<Site>,
+    pub(crate) sites: Vec<Arc<Site>>,
 }
 
 pub(super) fn compile(definition: &Definition, compiler: &mut Compiler<'_>) -> Settings {
     let root = Path::root();
+    let path = root.field("tags");
     let mut settings = Settings {
-        tags: compiler.templates(&definition.tags, Stage::Start, &root.field("tags")),
+        tags: compiler.templates(&definition.tags, Stage::Start, &path),
         ..Settings::default()
     };
+    for (index, tag) in settings.tags.iter().enumerate() {
+        check_plain(tag, &path.index(index), compiler.flaws);
+    }
     if let Some(key) = &definition.conflict_key {
         let path = root.field("conflict_key");
-        settings.conflict_key = Some(compiler.template(key, Stage::Start, &path));
+        let template = compiler.template(key, Stage::Start, &path);
+        check_plain(&template, &path, compiler.flaws);
+        settings.conflict_key = Some(template);
     }
     if let Some(message) = &definition.message {
         let path = root.field("message");
@@ -60,12 +66,13 @@ pub(super) fn compile(definition: &Definition, compiler: &mut Compiler<'_>) -> S
 
 pub(super) fn check(definition: &Definition, flaws: &mut Flaws) {
     let root = Path::root();
-    // A name that is missing has been reported.
-    if !definition.name.is_empty() || flaws.is_empty() {
+    // A name that is missing or empty has been reported.
+    if !definition.name.is_empty() {
         super::check_name(&definition.name, || root.field("name"), flaws);
     }
     super::check_description(definition.description.as_ref(), &root, flaws);
-    check_tags(definition, flaws);
+    let tags = definition.tags.len();
+    super::check_count(tags, task_limits::TAGS, "items", &root.field("tags"), flaws);
     check_parameters(definition, flaws);
     check_backoff(definition, flaws);
     check_repeat(definition, flaws);
@@ -75,14 +82,10 @@ pub(super) fn check(definition: &Definition, flaws: &mut Flaws) {
     }
 }
 
-fn check_tags(definition: &Definition, flaws: &mut Flaws) {
-    let path = Path::root().field("tags");
-    let tags = &definition.tags;
-    super::check_count(tags.len(), task_limits::TAGS, "items", &path, flaws);
-    for (index, tag) in tags.iter().enumerate() {
-        if !tag.contains("${") {
-            super::check_name(tag, || path.index(index), flaws);
-        }
+/// Checks a name without expressions; others are checked when they are rendered.
+fn check_plain(template: &Template, path: &Path, flaws: &mut Flaws) {
+    if let Template::Plain(name) = template {
+        super::check_name(name, || path.clone(), flaws);
     }
 }
 

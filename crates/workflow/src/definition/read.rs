@@ -83,7 +83,7 @@ impl Reader<'_> {
         for member in self.members(&root, document) {
             let (path, node) = (root.field(&member.key), &member.value);
             match member.key.as_str() {
-                "name" => read.name = self.text(&path, node).unwrap_or_default(),
+                "name" => read.name = self.name(&path, node),
                 "description" => read.description = self.text(&path, node),
                 "parameters" => read.parameters = self.parameters(&path, node),
                 "defaults" => read.defaults = self.defaults(&path, node),
@@ -208,7 +208,7 @@ impl Reader<'_> {
             let name = member.key.as_str();
             let (at, node) = (path.field(name), &member.value);
             match name {
-                "id" => step.id = self.text(&at, node).unwrap_or_default(),
+                "id" => step.id = self.name(&at, node),
                 "after" => step.after = self.after(&at, node),
                 "join" => {
                     let names = [("all", Join::All), ("any", Join::Any)];
@@ -350,6 +350,15 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// A name; empty when it is flawed.
+    fn name(&mut self, path: &Path, node: &Node) -> String {
+        let name = self.text(path, node);
+        if name.as_deref() == Some("") {
+            self.flaws.add(path.clone(), Reason::Empty);
+        }
+        name.unwrap_or_default()
     }
 
     fn text(&mut self, path: &Path, node: &Node) -> Option<String> {

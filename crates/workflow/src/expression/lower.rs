@@ -205,7 +205,11 @@ impl Lowering<'_> {
                     self.uses.states.insert(step);
                     Tree::Variable(Variable::State(step))
                 }
-                _ => return Err(self.unknown_variable(&format!("steps.ID.{field}"))),
+                _ => {
+                    let what = format!("`{}` of a step", nearest::shorten(field));
+                    let hint = Some("only its `state` is known".to_owned());
+                    return Err((self.unsupported(&what).0, hint));
+                }
             };
             return Ok(Some(tree));
         }
@@ -286,28 +290,37 @@ impl Lowering<'_> {
         if let Some(function) = Function::find(name, call.target.as_deref().map(root_name)) {
             return self.function(function, call, depth);
         }
-        let mut args = call.args.iter().map(|arg| self.tree(arg, depth));
-        let args = args.by_ref().collect::<Result<Vec<_>, _>>()?;
-        let tree = match (name, <[Tree; 3]>::try_from(args)) {
-            (names::CONDITIONAL, Ok(parts)) => Tree::If(Box::new(parts)),
-            (_, Ok(_)) => return Err(self.unknown_function(name)),
-            (_, Err(args)) => match (name, <[Tree; 2]>::try_from(args)) {
-                (names::LOGICAL_AND, Ok(pair)) => Tree::And(Box::new(pair)),
-                (names::LOGICAL_OR, Ok(pair)) => Tree::Or(Box::new(pair)),
-                (_, Ok(pair)) => match Operator::find(name) {
-                    Some(operator) => Tree::Binary(operator, Box::new(pair)),
-                    None => return Err(self.unknown_function(name)),
-                },
-                (names::LOGICAL_NOT, Err(mut args)) if args.len() == 1 => {
-                    Tree::Not(Box::new(args.remove(0)))
-                }
-                (names::NEGATE, Err(mut args)) if args.len() == 1 => {
-                    Tree::Negate(Box::new(args.remove(0)))
-                }
-                _ => return Err(self.unknown_function(name)),
-            },
-        };
-        Ok(tree)
+        if let Some(operator) = Operator::find(name) {
+            let pair = self.trees(call, depth)?;
+            return Ok(Tree::Binary(operator, Box::new(pair)));
+        }
+        Ok(match name {
+            names::CONDITIONAL => Tree::If(Box::new(self.trees(call, depth)?)),
+            names::LOGICAL_AND => Tree::And(Box::new(self.trees(call, depth)?)),
+            names::LOGICAL_OR => Tree::Or(Box::new(self.trees(call, depth)?)),
+            names::LOGICAL_NOT => {
+                let [inner] = self.trees(call, depth)?;
+                Tree::Not(Box::new(inner))
+            }
+            names::NEGATE => {
+                let [inner] = self.trees(call, depth)?;
+                Tree::Negate(Box::new(inner))
+            }
+            _ => return Err(self.unknown_function(name)),
+        })
+    }
+
+    /// The operands of an operator, as many as it has.
+    fn trees<const N: usize>(
+        &mut self,
+        call: &CallExpr,
+        depth: usize,
+    ) -> Result<[Tree; N], Refused> {
+        let operands = call.args.iter().map(|arg| self.tree(arg, depth));
+        let operands = operands.collect::<Result<Vec<_>, _>>()?;
+        operands
+            .try_into()
+            .map_err(|_| self.unsupported("an operator without its operands"))
     }
 
     fn index(&mut self, call: &CallExpr, depth: usize) -> Result<Tree, Refused> {
@@ -338,7 +351,7 @@ impl Lowering<'_> {
             let flaw = ExpressionFlaw::Arguments {
                 name: function.name(),
                 expected,
-                got: args.len(),
+                got: call.args.len(),
                 source_text: nearest::shorten(self.source),
             };
             return Err((flaw, None));

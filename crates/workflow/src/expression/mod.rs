@@ -22,5 +22,5 @@ pub use problem::Problem;
 pub(crate) use evaluate::{Machine, Variables};
 pub(crate) use lower::{Names, lower};
 pub(crate) use template::{Failed, JsonTemplate, Part, Piece, Template, pieces};
-pub(crate) use tree::{Expression, Variable};
+pub(crate) use tree::{Expression, Site, Variable};
 pub(crate) use value::Val;

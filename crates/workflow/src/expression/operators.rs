@@ -191,6 +191,8 @@ fn contains<'a>(
     if container.is_map() {
         return match wanted {
             Val::Text(key) => Ok(Val::Bool(container.member(key.as_str()).is_some())),
+            // Keys as well in CEL, but never in JSON.
+            Val::Bool(_) | Val::Int(_) | Val::Double(_) => Ok(Val::Bool(false)),
             other => Err(types("in", &[other, container])),
         };
     }
