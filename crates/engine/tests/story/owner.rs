@@ -1,7 +1,7 @@
 //! What the owner of a state does about runs: it asks what is due and does that.
 
 use bytes::Bytes;
-use capataz_engine::{Attempt, Begin, Command, Due, Key, NewRun, NodeKind, RunId};
+use capataz_engine::{Attempt, Begin, Closing, Command, Due, Key, NewRun, NodeKind, RunId};
 
 use super::graph::Sketch;
 use super::stage::Stage;
@@ -31,7 +31,10 @@ impl Stage {
             Due::Run(run) => Command::AdvanceRun { run },
             Due::End(run) => Command::EndRun {
                 run,
-                successor: Ok(self.successor(run).map(Box::new)),
+                closing: Ok(Closing {
+                    successor: self.successor(run).map(Box::new),
+                    ..Closing::default()
+                }),
             },
             Due::Step {
                 run,
