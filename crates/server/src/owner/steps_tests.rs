@@ -185,6 +185,7 @@ fn hello() -> Hello {
     Hello {
         name: "w".to_owned(),
         incarnation: 1,
+        connection: 0,
         host: "host".to_owned(),
         build: "test".to_owned(),
         pod: "pod".to_owned(),
