@@ -85,7 +85,7 @@ fn version(line: &Line, graph: &str) -> Version {
             max_runs: line.number("max_runs"),
             max_steps: line.number("max_steps"),
             hold: line.number("hold").map(|after| Hold { after, pause }),
-            repeats: line.number("repeats").is_some(),
+            asks_at_end: line.number("repeats").is_some(),
         },
         graph: Sketch::parse(graph).graph(),
         definition: Bytes::copy_from_slice(graph.as_bytes()),
