@@ -14,15 +14,21 @@ impl Stage {
     pub(super) fn steps(&mut self, without: &[String]) -> Vec<String> {
         let mut lines = Vec::new();
         for _ in 0..MOST_DUE {
-            let Some(due) = self.witness.state.next_due() else {
-                return lines;
-            };
-            let (said, shown) = self.carry_out(self.what_is_due(due, without));
-            assert_eq!(said, None, "{due:?} is not to be refused");
-            assert!(!shown.is_empty(), "{due:?} brings nothing about");
-            lines.extend(shown);
+            match self.one_step(without) {
+                Some(shown) => lines.extend(shown),
+                None => return lines,
+            }
         }
         panic!("there is no end to what is due");
+    }
+
+    /// Does the next thing that is due.
+    pub(super) fn one_step(&mut self, without: &[String]) -> Option<Vec<String>> {
+        let due = self.witness.state.next_due()?;
+        let (said, shown) = self.carry_out(self.what_is_due(due, without));
+        assert_eq!(said, None, "{due:?} is not to be refused");
+        assert!(!shown.is_empty(), "{due:?} brings nothing about");
+        Some(shown)
     }
 
     fn what_is_due(&self, due: Due, without: &[String]) -> Command {
@@ -32,8 +38,8 @@ impl Stage {
             Due::End(run) => Command::EndRun {
                 run,
                 closing: Ok(Closing {
+                    result: Bytes::new(),
                     successor: self.successor(run).map(Box::new),
-                    ..Closing::default()
                 }),
             },
             Due::Step {

@@ -123,6 +123,7 @@ impl Stage {
             }
             ["old", "leader"] => self.lead(&line),
             ["steps", ..] => (None, self.steps(&without(&line))),
+            ["one", "step", ..] => (None, self.one_step(&without(&line)).unwrap_or_default()),
             ["go", ..] => (None, self.go(&without(&line))),
             ["finish" | "fail" | "cancel", step, "of", run] => {
                 let command = self.about_step(step, run, &line);
