@@ -116,10 +116,10 @@ impl<'de> Deserialize<'de> for Definition {
     /// is not checked.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Definition, D::Error> {
         let document = Node::from_json(&Value::deserialize(deserializer)?);
-        let mut flaws = Flaws::default();
+        let mut flaws = Flaws::new(&document);
         let definition = read::read(&document, &mut flaws);
         let refusal = |refusal: Refusal| D::Error::custom(refusal);
-        flaws.into_result(&document).map_err(refusal)?;
+        flaws.into_result().map_err(refusal)?;
         Ok(definition)
     }
 }

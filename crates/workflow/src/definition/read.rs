@@ -8,9 +8,10 @@ use super::model::{Backoff, Definition, OnConflict, Parameter, ParameterType, Re
 use super::read_step::TASK_FIELDS;
 use super::reader::Reader;
 use super::step::StepDefinition;
+use crate::document::Path;
 use crate::document::{Content, Node};
 use crate::limits::{COUNT_MAX, STEPS};
-use crate::refusal::{Flaws, Path, Reason};
+use crate::refusal::{Flaws, Reason};
 
 const FIELDS: &[&str] = &[
     "name",
@@ -34,14 +35,14 @@ const PARAMETER_FIELDS: &[&str] = &["type", "default", "description", "enum"];
 const BACKOFF_FIELDS: &[&str] = &["after", "initial", "factor", "max"];
 const REPEAT_FIELDS: &[&str] = &["until", "params", "max"];
 /// Reads a document.
-pub(crate) fn read(document: &Node, flaws: &mut Flaws) -> Definition {
+pub(crate) fn read(document: &Node, flaws: &mut Flaws<'_>) -> Definition {
     let mut reader = Reader { flaws };
     reader.definition(document)
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     fn definition(&mut self, document: &Node) -> Definition {
-        let root = Path::root();
+        let root = Path::ROOT;
         let mut read = Definition::default();
         for member in self.fields(&root, document, &["message", "result"]) {
             let (path, node) = (root.field(&member.key), &member.value);
@@ -72,7 +73,7 @@ impl Reader<'_> {
         read
     }
 
-    fn parameters(&mut self, path: &Path, node: &Node) -> Vec<(String, Parameter)> {
+    fn parameters(&mut self, path: &Path<'_>, node: &Node) -> Vec<(String, Parameter)> {
         let mut parameters = Vec::new();
         for member in self.members(path, node) {
             let path = path.field(&member.key);
@@ -83,7 +84,7 @@ impl Reader<'_> {
         parameters
     }
 
-    fn parameter(&mut self, path: &Path, node: &Node) -> Option<Parameter> {
+    fn parameter(&mut self, path: &Path<'_>, node: &Node) -> Option<Parameter> {
         let mut parameter = Parameter {
             kind: ParameterType::String,
             default: None,
@@ -99,7 +100,7 @@ impl Reader<'_> {
                 "enum" => {
                     parameter.choices = self.items(&at, node).iter().map(Node::to_json).collect();
                     if parameter.choices.is_empty() {
-                        self.flaws.add(at, Reason::Empty);
+                        self.flaws.add(&at, Reason::Empty);
                     }
                 }
                 _ => self.unknown(&at, &member.key, PARAMETER_FIELDS),
@@ -108,7 +109,7 @@ impl Reader<'_> {
         self.require(path, node, &["type"]).then_some(parameter)
     }
 
-    fn backoff(&mut self, path: &Path, node: &Node) -> Backoff {
+    fn backoff(&mut self, path: &Path<'_>, node: &Node) -> Backoff {
         let mut backoff = Backoff::default();
         for member in self.fields(path, node, &[]) {
             let (at, node) = (path.field(&member.key), &member.value);
@@ -126,7 +127,7 @@ impl Reader<'_> {
         backoff
     }
 
-    fn repeat(&mut self, path: &Path, node: &Node) -> Option<Repeat> {
+    fn repeat(&mut self, path: &Path<'_>, node: &Node) -> Option<Repeat> {
         let mut repeat = Repeat {
             until: String::new(),
             params: serde_json::Map::new(),
@@ -148,15 +149,15 @@ impl Reader<'_> {
         self.require(path, node, &["until"]).then_some(repeat)
     }
 
-    fn steps(&mut self, path: &Path, node: &Node) -> Vec<StepDefinition> {
+    fn steps(&mut self, path: &Path<'_>, node: &Node) -> Vec<StepDefinition> {
         let items = self.items(path, node);
         if items.is_empty() && matches!(node.content, Content::List(_)) {
-            self.flaws.add(path.clone(), Reason::Empty);
+            self.flaws.add(path, Reason::Empty);
         }
         if items.len() > STEPS {
             let (limit, got, unit) = (STEPS, items.len(), "steps");
             let reason = Reason::TooLarge { limit, got, unit };
-            self.flaws.add(path.clone(), reason);
+            self.flaws.add(path, reason);
             return Vec::new();
         }
         let steps = items.iter().enumerate();
@@ -165,7 +166,7 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn defaults(&mut self, path: &Path, node: &Node) -> TaskFields {
+    fn defaults(&mut self, path: &Path<'_>, node: &Node) -> TaskFields {
         let mut fields = TaskFields::default();
         for member in self.fields(path, node, &[]) {
             let (at, name) = (path.field(&member.key), member.key.as_str());

@@ -7,10 +7,11 @@ use capataz_api::limits::{ATTEMPTS_MAX, PRIORITY_MAX, PRIORITY_MIN};
 use super::fields::TaskFields;
 use super::reader::Reader;
 use super::step::{After, ForEach, Join, On, StepDefinition};
+use crate::document::Path;
 use crate::document::{Content, Node};
 use crate::limits::COUNT_MAX;
 use crate::nearest;
-use crate::refusal::{Path, Reason};
+use crate::refusal::Reason;
 
 const EDGE_FIELDS: &[&str] = &["step", "on"];
 const STEP_FIELDS: &[&str] = &[
@@ -44,8 +45,8 @@ pub(crate) const TASK_FIELDS: &[&str] = &[
     "output",
 ];
 
-impl Reader<'_> {
-    pub(super) fn step(&mut self, path: &Path, node: &Node) -> StepDefinition {
+impl Reader<'_, '_> {
+    pub(super) fn step(&mut self, path: &Path<'_>, node: &Node) -> StepDefinition {
         let mut step = StepDefinition::default();
         for member in self.fields(path, node, &["payload"]) {
             let name = member.key.as_str();
@@ -69,7 +70,7 @@ impl Reader<'_> {
                 _ => {
                     let known = STEP_FIELDS.iter().chain(TASK_FIELDS).copied();
                     let hint = nearest::hint(name, known);
-                    self.flaws.hinted(at, Reason::UnknownField, hint);
+                    self.flaws.hinted(&at, Reason::UnknownField, hint);
                 }
             }
         }
@@ -81,7 +82,7 @@ impl Reader<'_> {
         &mut self,
         fields: &mut TaskFields,
         name: &str,
-        path: &Path,
+        path: &Path<'_>,
         node: &Node,
     ) {
         match name {
@@ -89,7 +90,7 @@ impl Reader<'_> {
             "argv" => {
                 fields.argv = self.texts(path, node).unwrap_or_default();
                 if matches!(&node.content, Content::List(items) if items.is_empty()) {
-                    self.flaws.add(path.clone(), Reason::Empty);
+                    self.flaws.add(path, Reason::Empty);
                 }
             }
             "payload" => fields.payload = Some(node.to_json()),
@@ -109,7 +110,7 @@ impl Reader<'_> {
         }
     }
 
-    fn variables(&mut self, path: &Path, node: &Node) -> BTreeMap<String, String> {
+    fn variables(&mut self, path: &Path<'_>, node: &Node) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::new();
         for member in self.members(path, node) {
             let at = path.field(&member.key);
@@ -120,7 +121,7 @@ impl Reader<'_> {
         variables
     }
 
-    fn after(&mut self, path: &Path, node: &Node) -> Vec<After> {
+    fn after(&mut self, path: &Path<'_>, node: &Node) -> Vec<After> {
         let single = std::slice::from_ref(node);
         let items = match &node.content {
             Content::List(items) => items.as_slice(),
@@ -133,7 +134,7 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn edge(&mut self, path: &Path, node: &Node) -> Option<After> {
+    fn edge(&mut self, path: &Path<'_>, node: &Node) -> Option<After> {
         let mut after = After {
             step: String::new(),
             on: On::Success,
@@ -162,7 +163,7 @@ impl Reader<'_> {
         Some(after)
     }
 
-    fn for_each(&mut self, path: &Path, node: &Node) -> Option<ForEach> {
+    fn for_each(&mut self, path: &Path<'_>, node: &Node) -> Option<ForEach> {
         match &node.content {
             Content::Text(expression) => Some(ForEach::Expression(expression.clone())),
             Content::List(items) => Some(ForEach::List(items.iter().map(Node::to_json).collect())),

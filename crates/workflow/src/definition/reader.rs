@@ -1,17 +1,18 @@
 //! Single values out of documents: each is of the type that is asked for, or a flaw.
 
+use crate::document::Path;
 use crate::document::{Content, Member, Node};
 use crate::nearest;
-use crate::refusal::{Flaws, Path, Reason};
+use crate::refusal::{Flaws, Reason};
 
 /// Reads a document and collects its flaws.
-pub(super) struct Reader<'f> {
-    pub(super) flaws: &'f mut Flaws,
+pub(super) struct Reader<'f, 'd> {
+    pub(super) flaws: &'f mut Flaws<'d>,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     /// An expression. `true` is one as well, though YAML has a type for it.
-    pub(super) fn expression(&mut self, path: &Path, node: &Node) -> Option<String> {
+    pub(super) fn expression(&mut self, path: &Path<'_>, node: &Node) -> Option<String> {
         match &node.content {
             Content::Text(text) => Some(text.clone()),
             Content::Bool(_) => Some(node.to_json().to_string()),
@@ -23,15 +24,15 @@ impl Reader<'_> {
     }
 
     /// A name; empty when it is flawed.
-    pub(super) fn name(&mut self, path: &Path, node: &Node) -> String {
+    pub(super) fn name(&mut self, path: &Path<'_>, node: &Node) -> String {
         let name = self.text(path, node);
         if name.as_deref() == Some("") {
-            self.flaws.add(path.clone(), Reason::Empty);
+            self.flaws.add(path, Reason::Empty);
         }
         name.unwrap_or_default()
     }
 
-    pub(super) fn text(&mut self, path: &Path, node: &Node) -> Option<String> {
+    pub(super) fn text(&mut self, path: &Path<'_>, node: &Node) -> Option<String> {
         match &node.content {
             Content::Text(text) => Some(text.clone()),
             _ => {
@@ -41,7 +42,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn texts(&mut self, path: &Path, node: &Node) -> Option<Vec<String>> {
+    pub(super) fn texts(&mut self, path: &Path<'_>, node: &Node) -> Option<Vec<String>> {
         let Content::List(items) = &node.content else {
             self.wrong(path, node, "a list of texts");
             return None;
@@ -51,7 +52,7 @@ impl Reader<'_> {
         Some(texts.collect())
     }
 
-    pub(super) fn flag(&mut self, path: &Path, node: &Node) -> bool {
+    pub(super) fn flag(&mut self, path: &Path<'_>, node: &Node) -> bool {
         match &node.content {
             Content::Bool(value) => *value,
             _ => {
@@ -61,7 +62,13 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn whole(&mut self, path: &Path, node: &Node, min: u32, max: u32) -> Option<u32> {
+    pub(super) fn whole(
+        &mut self,
+        path: &Path<'_>,
+        node: &Node,
+        min: u32,
+        max: u32,
+    ) -> Option<u32> {
         let Content::Number(number) = &node.content else {
             self.wrong(path, node, "a whole number");
             return None;
@@ -77,7 +84,7 @@ impl Reader<'_> {
                 let (min, max) = (u64::from(min), u64::from(max));
                 let got = number.to_string();
                 let reason = Reason::OutOfRange { min, max, got };
-                self.flaws.add(path.clone(), reason);
+                self.flaws.add(path, reason);
                 None
             }
         }
@@ -85,7 +92,7 @@ impl Reader<'_> {
 
     pub(super) fn choice<T: Copy + Default>(
         &mut self,
-        path: &Path,
+        path: &Path<'_>,
         node: &Node,
         names: &[(&'static str, T)],
     ) -> T {
@@ -95,15 +102,15 @@ impl Reader<'_> {
             }
             let hint = nearest::hint(text, names.iter().map(|(name, _)| *name));
             let reason = wrong_choice(names, node);
-            self.flaws.hinted(path.clone(), reason, hint);
+            self.flaws.hinted(path, reason, hint);
         } else {
             let reason = wrong_choice(names, node);
-            self.flaws.add(path.clone(), reason);
+            self.flaws.add(path, reason);
         }
         T::default()
     }
 
-    pub(super) fn members<'n>(&mut self, path: &Path, node: &'n Node) -> &'n [Member] {
+    pub(super) fn members<'n>(&mut self, path: &Path<'_>, node: &'n Node) -> &'n [Member] {
         match &node.content {
             Content::Map(members) => members,
             _ => {
@@ -113,7 +120,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn items<'n>(&mut self, path: &Path, node: &'n Node) -> &'n [Node] {
+    pub(super) fn items<'n>(&mut self, path: &Path<'_>, node: &'n Node) -> &'n [Node] {
         match &node.content {
             Content::List(items) => items,
             _ => {
@@ -127,7 +134,7 @@ impl Reader<'_> {
     /// like any other.
     pub(super) fn fields<'n>(
         &mut self,
-        path: &Path,
+        path: &Path<'_>,
         node: &'n Node,
         values: &'static [&'static str],
     ) -> impl Iterator<Item = &'n Member> + use<'n> {
@@ -138,7 +145,7 @@ impl Reader<'_> {
     }
 
     /// Whether all of these members are there.
-    pub(super) fn require(&mut self, path: &Path, node: &Node, names: &[&str]) -> bool {
+    pub(super) fn require(&mut self, path: &Path<'_>, node: &Node, names: &[&str]) -> bool {
         let Content::Map(members) = &node.content else {
             return false;
         };
@@ -149,18 +156,18 @@ impl Reader<'_> {
         };
         let mut all = true;
         for name in names.iter().filter(|name| !there(name)) {
-            self.flaws.add(path.field(name), Reason::Missing);
+            self.flaws.add(&path.field(name), Reason::Missing);
             all = false;
         }
         all
     }
 
-    pub(super) fn unknown(&mut self, path: &Path, name: &str, known: &[&str]) {
+    pub(super) fn unknown(&mut self, path: &Path<'_>, name: &str, known: &[&str]) {
         let hint = nearest::hint(name, known.iter().copied());
-        self.flaws.hinted(path.clone(), Reason::UnknownField, hint);
+        self.flaws.hinted(path, Reason::UnknownField, hint);
     }
 
-    pub(super) fn wrong(&mut self, path: &Path, node: &Node, expected: &str) {
+    pub(super) fn wrong(&mut self, path: &Path<'_>, node: &Node, expected: &str) {
         let reason = Reason::WrongType {
             expected: expected.to_owned(),
             got: nearest::shown(&node.to_json()),
@@ -171,7 +178,7 @@ impl Reader<'_> {
             }
             _ => None,
         };
-        self.flaws.hinted(path.clone(), reason, hint);
+        self.flaws.hinted(path, reason, hint);
     }
 }
 

@@ -26,7 +26,7 @@ fn the_pages_name_the_limits_that_hold() {
         let digits = n.to_string();
         let mut shown = String::new();
         for (place, digit) in digits.chars().enumerate() {
-            if place > 0 && (digits.len() - place) % 3 == 0 {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
                 shown.push(',');
             }
             shown.push(digit);
