@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::expressions::{Compiler, Stage};
 use crate::definition::{Definition, ForEach, StepDefinition, TaskFields};
+use crate::document::Path;
 use crate::expression::{JsonTemplate, Site, Template};
-use crate::refusal::Path;
 
 /// A step's compiled expressions.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ struct Shared {
 /// Compiles every step; the sites beside are those of `defaults`.
 pub(super) fn compile(
     definition: &Definition,
-    compiler: &mut Compiler<'_>,
+    compiler: &mut Compiler<'_, '_>,
 ) -> (Vec<Programs>, Vec<Arc<Site>>) {
     let shared = share(definition, compiler);
     let of_defaults = compiler.take_sites();
@@ -54,8 +54,8 @@ pub(super) fn compile(
     (programs.collect(), of_defaults)
 }
 
-fn share(definition: &Definition, compiler: &mut Compiler<'_>) -> Shared {
-    let path = Path::root().field("defaults");
+fn share(definition: &Definition, compiler: &mut Compiler<'_, '_>) -> Shared {
+    let path = Path::top("defaults");
     let fields = &definition.defaults;
     // Not every step has the same steps before it, so no output is known here.
     let stage = Stage::Start;
@@ -64,7 +64,7 @@ fn share(definition: &Definition, compiler: &mut Compiler<'_>) -> Shared {
         (name.clone(), Arc::new(template))
     });
     let env = env.collect();
-    let texts = |texts: &Option<Vec<String>>, name: &str, compiler: &mut Compiler<'_>| {
+    let texts = |texts: &Option<Vec<String>>, name: &str, compiler: &mut Compiler<'_, '_>| {
         let texts = texts.as_deref().unwrap_or_default();
         Arc::new(compiler.templates(texts, stage, &path.field(name)))
     };
@@ -91,7 +91,7 @@ fn compile_step(
     index: usize,
     step: &StepDefinition,
     shared: &Shared,
-    compiler: &mut Compiler<'_>,
+    compiler: &mut Compiler<'_, '_>,
 ) -> Programs {
     let path = Path::step(index);
     let mut programs = Programs {
@@ -122,10 +122,10 @@ fn compile_step(
 
 fn compile_task(
     step: &StepDefinition,
-    path: &Path,
+    path: &Path<'_>,
     shared: &Shared,
     programs: &mut Programs,
-    compiler: &mut Compiler<'_>,
+    compiler: &mut Compiler<'_, '_>,
 ) {
     let stage = match step.for_each {
         Some(_) => Stage::Element,

@@ -3,12 +3,15 @@
 //! Nothing here knows what a workflow is.
 
 mod json;
+mod path;
 mod yaml;
+
+pub(crate) use path::Path;
 
 use serde_json::{Number, Value};
 
 use crate::limits;
-use crate::refusal::{Path, Reason, Segment};
+use crate::refusal::Reason;
 
 /// A place in a text: line and column from 1, the column in characters. Line 0 is no place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -106,27 +109,5 @@ impl Node {
                 Value::Object(members.iter().map(member).collect())
             }
         }
-    }
-
-    /// Where a path leads, or the nearest that there is on the way.
-    pub(crate) fn place_of(&self, path: &Path) -> Place {
-        let mut node = self;
-        for segment in path.segments() {
-            let next = match (segment, &node.content) {
-                (Segment::Index(index), Content::List(items)) => items.get(*index),
-                // `after: a` is short for `after: [a]`.
-                (Segment::Index(_), _) => Some(node),
-                (Segment::Field(name), Content::Map(members)) => {
-                    let found = members.iter().find(|member| member.key == *name);
-                    found.map(|member| &member.value)
-                }
-                _ => None,
-            };
-            match next {
-                Some(next) => node = next,
-                None => break,
-            }
-        }
-        node.place
     }
 }

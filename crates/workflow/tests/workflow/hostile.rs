@@ -115,7 +115,7 @@ fn evaluations_run_out_of_fuel() {
     }
 }
 
-const GOOD: &str = r#"name: etl
+pub(super) const GOOD: &str = r#"name: etl
 parameters: { day: { type: string, default: "x" } }
 defaults: &d { group: etl, env: { DAY: "${params.day}" } }
 repeat: { until: "message.done", max: 3 }
