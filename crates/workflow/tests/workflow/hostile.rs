@@ -34,6 +34,17 @@ fn aliases_do_not_multiply() {
 }
 
 #[test]
+fn a_large_map_has_each_key_once() {
+    let mut text = String::from("name: w\nparameters:\n");
+    for name in 0..100 {
+        text += &format!("  p{name}: {{type: string}}\n");
+    }
+    text += "  p3: {type: string}\nsteps: [{id: a, noop: true}]\n";
+    let shown = refused(&text).to_string();
+    assert_eq!(shown, "line 103, column 3: has the key \"p3\" twice");
+}
+
+#[test]
 fn nesting_ends() {
     for text in [
         "[".repeat(100_000),
