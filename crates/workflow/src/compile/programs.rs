@@ -10,7 +10,7 @@ use crate::document::Path;
 use crate::expression::{JsonTemplate, Site, Template};
 
 /// A step's compiled expressions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Programs {
     pub(crate) when: Option<Arc<Site>>,
     pub(crate) elements: Option<Elements>,
@@ -111,7 +111,14 @@ fn compile_step(
                 }
             }
         }),
-        ..Programs::default()
+        argv: Vec::new(),
+        payload: None,
+        env: Vec::new(),
+        tags: Arc::clone(&shared.tags),
+        meta: None,
+        affinity: Arc::clone(&shared.affinity),
+        fixed: Map::new(),
+        sites: Vec::new(),
     };
     if !step.noop {
         compile_task(step, &path, shared, &mut programs, compiler);
@@ -144,14 +151,14 @@ fn compile_task(
         let template = compiler.template(text, stage, &path.field("env").field(name));
         programs.env.push((name.clone(), Arc::new(template)));
     }
-    programs.tags = match &fields.tags {
-        Some(tags) => Arc::new(compiler.templates(tags, stage, &path.field("tags"))),
-        None => Arc::clone(&shared.tags),
-    };
-    programs.affinity = match &fields.affinity {
-        Some(keys) => Arc::new(compiler.templates(keys, stage, &path.field("affinity"))),
-        None => Arc::clone(&shared.affinity),
-    };
+    if let Some(tags) = &fields.tags {
+        let tags = compiler.templates(tags, stage, &path.field("tags"));
+        programs.tags = Arc::new(tags);
+    }
+    if let Some(keys) = &fields.affinity {
+        let keys = compiler.templates(keys, stage, &path.field("affinity"));
+        programs.affinity = Arc::new(keys);
+    }
     programs.meta = match &fields.meta {
         Some(meta) => Some(Arc::new(compiler.json(meta, stage, &path.field("meta")))),
         None => shared.meta.clone(),

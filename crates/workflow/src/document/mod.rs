@@ -8,6 +8,8 @@ mod yaml;
 
 pub(crate) use path::Path;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Number, Value};
 
 use crate::limits;
@@ -72,6 +74,19 @@ pub(crate) fn read(text: &str) -> Result<Node, Unreadable> {
         return document;
     }
     yaml::read(text)
+}
+
+/// Whether a map does not have a key yet. `seen` is used once the map is large.
+fn is_new(key: &str, members: &[Member], seen: &mut BTreeSet<String>) -> bool {
+    /// Up to here, looking through a map is faster than keeping a set beside it.
+    const SMALL: usize = 16;
+    if members.len() < SMALL {
+        return members.iter().all(|member| member.key != key);
+    }
+    if seen.is_empty() {
+        seen.extend(members.iter().map(|member| member.key.clone()));
+    }
+    seen.insert(key.to_owned())
 }
 
 impl Node {
