@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 
+use crate::id::Key;
 use crate::run::{Begin, RunId};
-use crate::state::{Run, State, Status};
+use crate::state::{Run, State, Status, Task};
 use crate::workflow::{NodeKind, Version, WorkflowId};
 
 /// Elements of a fan-out that are started at once: a turn stays short, and runs take turns.
@@ -78,6 +79,13 @@ impl State {
             .min(parallel.saturating_sub(step.tasks))
             .min(room);
         Some((fan.next, count))
+    }
+
+    /// Whether a task is a step, or an element of one, whose output other steps refer to.
+    pub fn keeps_output(&self, key: Key) -> bool {
+        let link = self.tasks.get(key.task()).and_then(Task::step);
+        let node = link.and_then(|link| self.run(link.run)?.plan.node(link.step));
+        node.is_some_and(|node| node.keeps_output)
     }
 
     /// What expressions of a live run may refer to.

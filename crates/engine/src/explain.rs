@@ -1,7 +1,8 @@
 //! Why a task is not running: every reason that holds, not just the first.
 
 use crate::id::{GroupId, Key};
-use crate::reason::Phase;
+use crate::reason::{Phase, Reason};
+use crate::run::RunId;
 use crate::state::{Pod, State, Worker};
 use crate::time::Timestamp;
 
@@ -19,6 +20,11 @@ pub struct Explanation {
 pub enum Obstacle {
     /// It waits for a time.
     NotBefore(Timestamp),
+    /// The run that it is a step of is paused.
+    RunPaused {
+        /// Which.
+        run: RunId,
+    },
     /// Its group is paused.
     GroupPaused,
     /// Its group runs as much as it may.
@@ -82,6 +88,10 @@ impl State {
         let task = self.tasks.get(key.task())?;
         let mut obstacles: Vec<Obstacle> =
             view.until.map(Obstacle::NotBefore).into_iter().collect();
+        if view.reason == Reason::Paused {
+            let run = task.step().map(|link| link.run);
+            obstacles.extend(run.map(|run| Obstacle::RunPaused { run }));
+        }
         if view.phase == Phase::Queued {
             self.explain_group(task.group, task.priority, &mut obstacles);
             self.explain_workers(task.group, &mut obstacles);

@@ -16,7 +16,9 @@ pub struct WorkflowView {
     pub registered: Option<u32>,
     /// What holds for its runs now.
     pub settings: Settings,
-    /// Runs under way.
+    /// Runs that are not over.
+    pub runs: u32,
+    /// Those of them that are under way.
     pub running: u32,
     /// Runs that wait for their turn. Those that wait for a conflict key are not among them.
     pub waiting: u32,
@@ -33,6 +35,10 @@ pub struct WorkflowView {
 pub struct RunView {
     /// The name of its workflow.
     pub workflow: String,
+    /// The number of the version that it follows.
+    pub version: u32,
+    /// Its steps, and how many of them are not over.
+    pub steps: (u32, u32),
     /// Queued or running.
     pub phase: RunPhase,
     /// Why.
@@ -89,6 +95,13 @@ impl State {
         Some((number, &workflow.versions.get(&number)?.plan.version))
     }
 
+    /// All live runs, in accept order, without their steps.
+    pub fn run_views(&self) -> Vec<(RunId, RunView)> {
+        let ids = self.runs.runs.keys();
+        ids.filter_map(|id| Some((*id, self.run_view(*id, 0)?)))
+            .collect()
+    }
+
     /// A live run with at most `steps` of its open steps; `None` when it has ended or never was.
     pub fn run_view(&self, id: RunId, steps: usize) -> Option<RunView> {
         let run = self.run(id)?;
@@ -110,6 +123,8 @@ impl State {
         };
         Some(RunView {
             workflow: workflow.name.clone(),
+            version: run.version,
+            steps: (run.steps.len() as u32, run.open),
             phase,
             reason,
             cancelled: run.cancelled,
@@ -186,6 +201,7 @@ fn view(workflow: &Workflow) -> WorkflowView {
         name: workflow.name.clone(),
         registered: workflow.registered,
         settings: workflow.settings().cloned().unwrap_or_default(),
+        runs: workflow.live,
         running: workflow.running,
         waiting: workflow.waiting.len() as u32,
         tasks: workflow.tasks,

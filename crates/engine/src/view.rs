@@ -251,6 +251,11 @@ impl State {
     fn view_task(&self, task: &Task, phase: UnitPhase, attempts: u32) -> TaskView {
         let (phase, reason, until) = match phase {
             UnitPhase::Queued(reason) => (Phase::Queued, reason, None),
+            // For its run, whenever that goes on.
+            UnitPhase::Scheduled {
+                reason: reason @ Reason::Paused,
+                ..
+            } => (Phase::Scheduled, reason, None),
             UnitPhase::Scheduled { until, reason } => (Phase::Scheduled, reason, Some(until)),
             UnitPhase::Running => (Phase::Running, Reason::None, None),
         };

@@ -71,6 +71,16 @@ pub fn submission(request_id: &[u8], bodies: Vec<Bytes>) -> Result<Submission, C
     Ok(builder.submission)
 }
 
+/// Makes tasks of the specs of a step, or of elements of one.
+pub fn step_tasks(specs: Vec<proto::TaskSpec>) -> Submission {
+    let mut builder = Builder::default();
+    for spec in specs {
+        let body = Bytes::from(spec.encode_to_vec());
+        builder.add(spec, body);
+    }
+    builder.submission
+}
+
 /// Refuses a body that takes more than its fields may: unknown fields, or the same one again and
 /// again. It is kept as it came.
 fn check_body(body: &[u8]) -> Result<(), SpecError> {
@@ -258,6 +268,7 @@ pub fn hello(hello: proto::Hello) -> Result<Hello, ConvertError> {
     Ok(Hello {
         name: hello.name,
         incarnation: u128::from_be_bytes(incarnation),
+        connection: hello.connection,
         host: hello.host,
         build: hello.build.chars().take(NAME_BYTES).collect(),
         pod: hello.pod,

@@ -19,7 +19,12 @@ pub(crate) fn nearest<'a>(
     unknown: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let alike = |name: &'a str| (strsim::jaro_winkler(unknown, name), name);
+    let alike = |name: &'a str| {
+        // Two letters that changed places: the most frequent slip, and unlike in a short word.
+        let slip = unknown.len() > 1 && name.len() > 2 && strsim::osa_distance(unknown, name) == 1;
+        let likeness = strsim::jaro_winkler(unknown, name);
+        (if slip { likeness.max(CLOSE) } else { likeness }, name)
+    };
     let best = known
         .into_iter()
         .take(COMPARED)

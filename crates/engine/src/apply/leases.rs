@@ -5,7 +5,7 @@ use crate::event::Next;
 use crate::id::{Attempt, GroupId, Key, WorkerId};
 use crate::limits;
 use crate::planted::{Bug, planted};
-use crate::state::{EntryKey, Held, Lease, State, Timer, UnitPhase};
+use crate::state::{EntryKey, Held, Lease, State, Task, Timer, UnitPhase, place};
 use crate::time::{Span, Timestamp};
 
 /// How much longer than its timeout an attempt without a guard may hold its lease: its own report
@@ -27,9 +27,12 @@ impl State {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        if let Some(task) = self.tasks.get(key.task()) {
+        let task = self.tasks.get(key.task());
+        if let Some(task) = task {
             worker.remember(task.affinity());
         }
+        let step = task.and_then(Task::step);
+        let step = step.map(|link| (link.run, link.step));
         worker.last_used = service;
         worker.leases.insert((key, attempt));
         if let Some(poll) = worker.poll.as_mut().filter(|poll| poll.credit > 0) {
@@ -54,6 +57,7 @@ impl State {
             started: false,
             revoked: false,
             times_out_at,
+            step,
             stored: false,
         };
         self.leases.insert((key, attempt), lease);
@@ -104,10 +108,12 @@ impl State {
         if level.affine == 0 || level.head(&self.tasks) == Some(key) {
             return;
         }
+        let own = place(key, task);
         let passed: Vec<Key> = level
             .window(&self.tasks, limits::AFFINITY_LOOK_AHEAD)
+            .filter(|(waiting, task)| place(*waiting, task) < own)
             .map(|(waiting, _)| waiting)
-            .filter(|waiting| *waiting < key && waiting.task() != key.task())
+            .filter(|waiting| waiting.task() != key.task())
             .collect();
         for key in passed {
             let task = self.tasks.get_mut(key.task());

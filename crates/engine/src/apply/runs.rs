@@ -42,7 +42,6 @@ impl State {
             self.drop_unused(id, before);
         }
         self.refresh_workflow(id);
-        self.refresh_starved(id);
     }
 
     /// Forgets a version without runs that is not registered, and a workflow without versions.
@@ -100,11 +99,14 @@ impl State {
         if let Some((request, ids)) = request {
             self.remember(at, *request, ids.clone());
         }
-        let followed = self.runs.workflows.get_mut(&workflow);
-        let Some(followed) = followed.and_then(|known| known.versions.get_mut(&version)) else {
+        let Some(known) = self.runs.workflows.get_mut(&workflow) else {
+            return;
+        };
+        let Some(followed) = known.versions.get_mut(&version) else {
             return;
         };
         followed.runs += 1;
+        known.live += 1;
         let plan = std::sync::Arc::clone(&followed.plan);
         let entry = RunEntry {
             workflow,
@@ -205,7 +207,10 @@ impl State {
     ) {
         if let Some((_, mut run)) = archive.and_then(|archive| Archive::open(archive))
             && self.run(id).is_none()
+            && let Some(known) = self.runs.workflows.get_mut(&workflow)
         {
+            known.running += 1;
+            known.live += 1;
             run.workflow = workflow;
             run.follows = false;
             run.cancelled = false;
@@ -214,9 +219,6 @@ impl State {
             if let Some(key) = run.key {
                 self.dedup.revive(RUN_KEYS, key.id, TaskId(id.0));
                 self.touch(EntryKey::Dedup(RUN_KEYS, key.id));
-            }
-            if let Some(workflow) = self.runs.workflows.get_mut(&workflow) {
-                workflow.running += 1;
             }
             self.runs.runs.insert(id, run);
             self.runs.archives.remove(&id);
@@ -313,6 +315,7 @@ impl State {
         let Some(workflow) = self.runs.workflows.get_mut(&run.workflow) else {
             return;
         };
+        workflow.live = workflow.live.saturating_sub(1);
         if run.began {
             workflow.running = workflow.running.saturating_sub(1);
         }

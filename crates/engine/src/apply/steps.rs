@@ -94,6 +94,8 @@ impl State {
     /// A task of a step has ended.
     pub(crate) fn step_task_ended(&mut self, link: StepLink, phase: Phase, reason: Reason) {
         self.change_step(link.run, link.step, |run| {
+            // The step of a task that was cancelled with its run is decided with its run, too.
+            let with_its_run = run.cancelled && phase == Phase::Cancelled;
             let Some(step) = run.steps.get_mut(link.step as usize) else {
                 return;
             };
@@ -105,19 +107,15 @@ impl State {
                 phase,
                 reason: StepReason::Task(reason),
             };
-            let Some(fan) = &mut step.fan else {
-                step.status = Status::Ended(alone);
-                return;
+            let ended = match &mut step.fan {
+                None => Some(alone),
+                Some(fan) => {
+                    fan.failed += u32::from(alone.is_bad());
+                    (fan.next >= fan.count && step.tasks == 0).then(|| fan.outcome())
+                }
             };
-            fan.failed += u32::from(alone.is_bad());
-            if fan.next >= fan.count && step.tasks == 0 {
-                step.status = Status::Ended(match fan.failed {
-                    0 => StepOutcome::SUCCEEDED,
-                    failed => StepOutcome {
-                        phase: Phase::Failed,
-                        reason: StepReason::Elements(failed),
-                    },
-                });
+            if let Some(ended) = ended.filter(|_| !with_its_run) {
+                step.status = Status::Ended(ended);
             }
         });
     }

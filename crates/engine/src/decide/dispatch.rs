@@ -3,7 +3,7 @@
 use crate::event::Change;
 use crate::id::{Attempt, GroupId, Key, WorkerId};
 use crate::limits;
-use crate::state::{Level, State, Task, Worker};
+use crate::state::{Level, Place, State, Task, Worker, place};
 
 /// The next lease, if one can be given: the most urgent group that was served least recently, its
 /// worker used least recently, and of its most urgent tasks the one that fits that worker best.
@@ -66,21 +66,23 @@ fn choose(state: &State, group: GroupId, worker: &Worker) -> Option<(Key, usize)
 /// The task that shares most keys with the worker, the oldest of equals. One that was passed over
 /// too often goes first, whatever it matches.
 fn best_match(state: &State, level: &Level, worker: &Worker) -> Option<Key> {
-    let mut best: Option<(usize, Key)> = None;
-    let mut starved: Option<Key> = None;
+    let mut best: Option<(usize, Place)> = None;
+    let mut starved: Option<Place> = None;
     for (key, task) in level.window(&state.tasks, limits::AFFINITY_LOOK_AHEAD) {
+        let place = place(key, task);
         if skips(task, key) >= limits::AFFINITY_SKIPS {
-            starved = Some(starved.map_or(key, |other| other.min(key)));
+            starved = Some(starved.map_or(place, |other| other.min(place)));
         }
         let matches = worker.matches(task.affinity());
         let better =
-            best.is_none_or(|(most, oldest)| matches > most || (matches == most && key < oldest));
+            best.is_none_or(|(most, oldest)| matches > most || (matches == most && place < oldest));
         if better {
-            best = Some((matches, key));
+            best = Some((matches, place));
         }
     }
     starved
-        .or(best.map(|(_, key)| key))
+        .or(best.map(|(_, place)| place))
+        .map(|(_, _, key)| key)
         .or_else(|| level.head(&state.tasks))
 }
 

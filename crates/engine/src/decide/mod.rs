@@ -2,6 +2,7 @@
 //! changes anything.
 
 mod dispatch;
+mod reopen;
 mod report;
 mod runs;
 mod settings;
@@ -82,7 +83,7 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decisio
         Command::StartRun(start) => runs::start(state, now, *start),
         Command::PauseRun { run, on } => runs::pause(state, now, run, on),
         Command::CancelRun { run, note } => runs::cancel(state, now, run, note),
-        Command::Reopen(reopening) => runs::reopen(state, now, reopening),
+        Command::Reopen(reopening) => reopen::reopen(state, now, reopening),
         Command::ExtendRun { run, version } => runs::extend(state, now, run, *version),
         Command::AdvanceWorkflow { workflow } => Ok(workflows::advance(state, now, workflow)),
         Command::AdvanceRun { run } => runs::advance(state, now, run),

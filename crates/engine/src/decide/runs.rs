@@ -11,15 +11,14 @@ use crate::limits;
 use crate::reason::{Phase, Reason};
 use crate::rejection::Rejection;
 use crate::run::{
-    Closing, NewRun, Reopening, RunId, RunKey, RunPhase, RunReason, StartRun, StepOutcome,
-    StepReason, Which,
+    Closing, NewRun, RunId, RunKey, RunPhase, RunReason, StartRun, StepOutcome, StepReason, Which,
 };
-use crate::state::{Archive, RUN_KEYS, Run, State, Status};
+use crate::state::{RUN_KEYS, Run, State, Status};
 use crate::time::Timestamp;
 use crate::workflow::{Node, Version, WorkflowId};
 
 /// Steps decided and tasks closed at once while a run is cancelled: a turn stays short.
-const CANCELLED_AT_ONCE: usize = 1_000;
+pub(super) const CANCELLED_AT_ONCE: usize = 1_000;
 
 pub(super) fn start(state: &State, now: Timestamp, start: StartRun) -> Result<Decision, Rejection> {
     if let Some(request) = start.request
@@ -168,18 +167,8 @@ fn decided(id: RunId, run: &Run, number: u32) -> Option<Change> {
 
 /// Ends what is left of a cancelled run, a bounded part at a time: first its tasks, then its steps.
 fn wind_up(id: RunId, run: &Run) -> Vec<Change> {
-    let close = |task: &TaskId| Change::Closed {
-        key: task.key(),
-        phase: Phase::Cancelled,
-        reason: Reason::Requested,
-        note: String::new(),
-    };
-    let tasks: Vec<Change> = run
-        .tasks
-        .iter()
-        .take(CANCELLED_AT_ONCE)
-        .map(close)
-        .collect();
+    let tasks = run.tasks.iter().take(CANCELLED_AT_ONCE);
+    let tasks: Vec<Change> = tasks.map(|task| closed(*task)).collect();
     if !tasks.is_empty() {
         return tasks;
     }
@@ -201,6 +190,16 @@ fn wind_up(id: RunId, run: &Run) -> Vec<Change> {
             note: String::new(),
         })
         .collect()
+}
+
+/// A task ends because what it is a part of does.
+pub(super) fn closed(task: TaskId) -> Change {
+    Change::Closed {
+        key: task.key(),
+        phase: Phase::Cancelled,
+        reason: Reason::Requested,
+        note: String::new(),
+    }
 }
 
 pub(super) fn ended(id: RunId, run: &Run) -> Change {
@@ -229,42 +228,52 @@ pub(super) fn end(
     if !run.is_finished() || !run.began {
         return Err(Rejection::RunNotFinished { run: id });
     }
+    // The successor comes first: its version is not to be forgotten with its last run.
+    let mut changes = Vec::new();
+    let closing = closing.and_then(|closing| {
+        let repeated = match closing.successor {
+            Some(new) => repeat(state, run, new, &mut changes),
+            None => Ok(()),
+        };
+        let result = closing.result;
+        repeated.map(|()| result).map_err(|why| why.to_string())
+    });
     let mut end = ended(id, run);
-    let Change::RunEnded {
+    if let Change::RunEnded {
         phase,
         reason,
         note,
         result,
         ..
     } = &mut end
-    else {
-        return Ok(Decision::default());
-    };
-    let successor = match closing {
-        Ok(closing) => {
-            *result = closing.result;
-            closing.successor
+    {
+        match closing {
+            Ok(returned) => *result = returned,
+            Err(why) => (*phase, *reason, *note) = (RunPhase::Failed, RunReason::Template, why),
         }
-        Err(why) => {
-            (*phase, *reason, *note) = (RunPhase::Failed, RunReason::Template, why);
-            None
-        }
-    };
-    // The successor comes first: its version is not to be forgotten with its last run.
-    let mut changes = Vec::new();
-    if let Some(new) = successor {
-        check_new(state, &new)?;
-        let (workflow, version) = followed(state, run, &mut changes)?;
-        changes.push(Change::RunStarted {
-            run: RunId(state.next_task().0),
-            workflow,
-            version,
-            request: None,
-            new,
-        });
     }
     changes.push(end);
     Ok(done(now, changes))
+}
+
+/// Starts the run that repeats another. What refuses it fails the run: asked again, it would be
+/// refused again.
+fn repeat(
+    state: &State,
+    run: &Run,
+    new: Box<NewRun>,
+    changes: &mut Vec<Change>,
+) -> Result<(), Rejection> {
+    check_new(state, &new)?;
+    let (workflow, version) = followed(state, run, changes)?;
+    changes.push(Change::RunStarted {
+        run: RunId(state.next_task().0),
+        workflow,
+        version,
+        request: None,
+        new,
+    });
+    Ok(())
 }
 
 /// What the run that repeats another follows: the same version, made known again if need be.
@@ -302,106 +311,8 @@ pub(super) fn extend(
     if run.cancelled || !grows {
         return Err(Rejection::RunNotExtended { run: id });
     }
+    workflows::check_size(&version)?;
     check_range("steps", 1, limits::RUN_STEPS as u64, all.len() as u64)?;
     let version = Box::new(version);
     Ok(done(now, [Change::StepsAdded { run: id, version }]))
-}
-
-/// Runs steps once more, in a run that lives or in one that has ended.
-pub(super) fn reopen(
-    state: &State,
-    now: Timestamp,
-    reopening: Reopening,
-) -> Result<Decision, Rejection> {
-    let id = reopening.run;
-    if let Some(run) = state.run(id) {
-        let steps = chosen(run, id, &reopening)?;
-        let (archive, workflow) = (None, run.workflow);
-        let reopened = Change::RunReopened {
-            run: id,
-            workflow,
-            archive,
-            steps,
-        };
-        return Ok(done(now, [reopened]));
-    }
-    let gone = || Rejection::RunNotLive { run: id };
-    let archive = reopening.archive.as_ref().ok_or_else(gone)?;
-    let (name, run) = Archive::open(archive).ok_or_else(gone)?;
-    let accepted = 1..state.next_task().0;
-    if !accepted.contains(&id.0) {
-        return Err(gone());
-    }
-    check_room(state.runs.runs.len(), limits::LIVE_RUNS, "runs")?;
-    let steps = chosen(&run, id, &reopening)?;
-    let mut changes = Vec::new();
-    let workflow = workflows::number(state, name, &mut changes)?;
-    let conflict = run.conflict.as_deref();
-    if let Some(holder) = conflict.and_then(|key| state.runs.holder(workflow, key)) {
-        return Err(Rejection::RunConflict { holder });
-    }
-    changes.push(Change::RunReopened {
-        run: id,
-        workflow,
-        archive: Some(archive.clone()),
-        steps,
-    });
-    Ok(done(now, changes))
-}
-
-/// The numbers of the steps that run once more.
-fn chosen(run: &Run, id: RunId, reopening: &Reopening) -> Result<Vec<u32>, Rejection> {
-    let outcome = |step: u32| match run.step(step)?.status {
-        Status::Over(outcome) => Some(outcome),
-        _ => None,
-    };
-    let mut first = Vec::new();
-    match &reopening.steps {
-        Some(names) => {
-            for name in names {
-                let step = run.plan.find(name);
-                first.push(step.ok_or_else(|| Rejection::UnknownStep {
-                    run: id,
-                    step: name.clone(),
-                })?);
-            }
-        }
-        None => first.extend(
-            (0..run.steps.len() as u32)
-                .filter(|step| outcome(*step).is_some_and(StepOutcome::is_bad)),
-        ),
-    }
-    let all = 0..run.steps.len() as u32;
-    let reached = run.plan.descendants(&first);
-    let mut named = vec![false; run.steps.len()];
-    first.iter().for_each(|step| named[*step as usize] = true);
-    let steps: Vec<u32> = match (&reopening.steps, reopening.descendants) {
-        (Some(_), true) => all.filter(|step| reached[*step as usize]).collect(),
-        (Some(_), false) => all.filter(|step| named[*step as usize]).collect(),
-        // What a failed step kept from running gets its chance again; what ran stays as it is.
-        (None, _) => all
-            .filter(|step| reached[*step as usize])
-            .filter(|step| outcome(*step).is_some_and(|o| o.is_bad() || is_held_up(o)))
-            .collect(),
-    };
-    if steps.is_empty() {
-        return Err(Rejection::NothingToRunAgain { run: id });
-    }
-    match steps.iter().find(|step| outcome(**step).is_none()) {
-        Some(step) => Err(Rejection::StepNotOver {
-            run: id,
-            step: run
-                .plan
-                .node(*step)
-                .map_or(String::new(), |node| node.name.clone()),
-        }),
-        None => Ok(steps),
-    }
-}
-
-fn is_held_up(outcome: StepOutcome) -> bool {
-    matches!(
-        outcome.reason,
-        StepReason::Upstream(_) | StepReason::RunCancelled
-    )
 }

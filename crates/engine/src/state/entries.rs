@@ -14,6 +14,7 @@ use crate::id::{Attempt, GroupId, Key, PodId, TaskId, WorkerId};
 use crate::limits::PRIORITY_MAX;
 use crate::planted::{Bug, planted};
 use crate::policy::Policy;
+use crate::reason::Reason;
 use crate::run::RunId;
 use crate::time::Timestamp;
 use crate::token::TokenId;
@@ -446,9 +447,11 @@ impl State {
                     level.live += 1;
                     level.affine += affine;
                 }
-                UnitPhase::Scheduled { until, .. } => {
+                UnitPhase::Scheduled { until, reason } => {
                     group.scheduled += 1;
-                    self.timers.set(until, Timer::Due(key));
+                    if reason != Reason::Paused {
+                        self.timers.set(until, Timer::Due(key));
+                    }
                 }
                 UnitPhase::Running => {}
             }

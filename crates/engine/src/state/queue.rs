@@ -59,8 +59,9 @@ impl Fifo {
     }
 }
 
-/// The place of a step's task: that of its run, and in it the longest path that hangs on it first.
-type StepPlace = (TaskId, Reverse<u32>, Key);
+/// The place of a unit in accept order: its own, or for the task of a step that of its run, and in
+/// it the longest path that hangs on it first.
+pub(crate) type Place = (TaskId, Reverse<u32>, Key);
 
 /// One priority of one group.
 #[derive(Default)]
@@ -68,7 +69,7 @@ pub(crate) struct Level {
     fresh: Fifo,
     returned: BTreeSet<Key>,
     /// Tasks of steps.
-    steps: BTreeSet<StepPlace>,
+    steps: BTreeSet<Place>,
     /// Units that wait here: an array counts its untouched elements.
     pub(crate) live: u64,
     /// Those of them that have affinity keys.
@@ -164,8 +165,16 @@ impl Level {
     }
 }
 
-fn step_place(key: Key, link: StepLink) -> StepPlace {
+fn step_place(key: Key, link: StepLink) -> Place {
     (TaskId(link.run.0), Reverse(link.rank), key)
+}
+
+/// The place of a unit that waits.
+pub(crate) fn place(key: Key, task: &Task) -> Place {
+    match task.step() {
+        Some(link) => step_place(key, link),
+        None => (key.task(), Reverse(0), key),
+    }
 }
 
 /// What stands for a task in `fresh`: itself, or the next element of an array; `None` when it has

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
+use super::runs::{Turn, Wants};
 use crate::id::TaskId;
 use crate::reason::Phase;
-use crate::run::{RunId, RunKey, StepOutcome};
+use crate::run::{RunId, RunKey, StepOutcome, StepReason};
 use crate::time::Timestamp;
 use crate::workflow::{Join, On, Version, WorkflowId};
 
@@ -50,7 +51,7 @@ pub(crate) struct Run {
     /// Steps that something is to be done about.
     pub(crate) due: BTreeSet<Due>,
     /// Where it stands in the index of runs with something to do.
-    pub(crate) indexed: Option<(Reverse<u8>, u64)>,
+    pub(crate) indexed: Option<(Wants, Turn)>,
     /// When elements of it were last started, so that runs take turns.
     pub(crate) served: u64,
 }
@@ -273,7 +274,6 @@ impl Run {
     /// Whether an edge from a step that ended so is satisfied. An allowed failure satisfies every
     /// edge; a step left out by its own condition counts as done.
     fn satisfies(&self, step: u32, on: On, outcome: StepOutcome) -> bool {
-        use crate::run::StepReason;
         let allowed = self.plan.node(step).is_some_and(|node| node.allow_failure);
         match on {
             On::Any => true,
@@ -314,7 +314,8 @@ impl Run {
         }
     }
 
-    /// Decides whether a blocked step may start, or cannot any more.
+    /// Decides whether a step that has not begun may start, or cannot any more. That follows from
+    /// the other steps alone, so it is looked at anew whenever one of them changes.
     fn consider(&mut self, number: u32) {
         let Some(node) = self.plan.node(number) else {
             return;
@@ -329,7 +330,7 @@ impl Run {
             edge.map_or(number, |edge| edge.step)
         };
         let step = &self.steps[number as usize];
-        if step.status == Status::Blocked {
+        if step.status.waits() {
             let decided = edges - step.waits;
             let status = match join {
                 Join::All if step.met < decided => Status::Doomed(first_unmet()),
@@ -381,6 +382,26 @@ impl Run {
     }
 }
 
+impl Fan {
+    /// How the step ends once all of its elements have.
+    pub(crate) fn outcome(&self) -> StepOutcome {
+        match self.failed {
+            0 => StepOutcome::SUCCEEDED,
+            failed => StepOutcome {
+                phase: Phase::Failed,
+                reason: StepReason::Elements(failed),
+            },
+        }
+    }
+}
+
+impl Status {
+    /// Whether nothing was done about the step in this round.
+    fn waits(self) -> bool {
+        matches!(self, Status::Blocked | Status::Doomed(_) | Status::Ready)
+    }
+}
+
 impl Step {
     fn entry(&self) -> StepEntry {
         let fan = self
@@ -388,9 +409,9 @@ impl Step {
             .as_ref()
             .map(|fan| (fan.count, fan.next, fan.failed));
         // Whether it may start follows from the others.
-        let status = match self.status {
-            Status::Doomed(_) | Status::Ready => Status::Blocked,
-            status => status,
+        let status = match self.status.waits() {
+            true => Status::Blocked,
+            false => self.status,
         };
         StepEntry { status, fan }
     }

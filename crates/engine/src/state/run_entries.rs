@@ -151,6 +151,7 @@ impl State {
             known.runs += 1;
         }
         workflow.running += u32::from(entry.began);
+        workflow.live += 1;
         self.runs.runs.insert(id, Run::restored(entry, plan));
         Ok(())
     }

@@ -23,9 +23,15 @@ pub(crate) struct RunTable {
     pub(crate) turns: u64,
     /// Links of tasks that were restored before their runs were whole.
     pub(crate) restored: Vec<(TaskId, StepLink)>,
-    due_runs: BTreeSet<(Reverse<u8>, u64, RunId)>,
+    /// Runs that something is to be done about which starts nothing.
+    due_runs: BTreeSet<Turn>,
+    /// Of each workflow whose steps may have one more task, the run that is next to start one.
+    heads: BTreeSet<Turn>,
     due_workflows: BTreeSet<WorkflowId>,
 }
+
+/// When it is a run's turn: the most urgent first, then the one served longest ago.
+pub(crate) type Turn = (Reverse<u8>, u64, RunId);
 
 impl RunTable {
     /// The workflow whose next run may begin.
@@ -33,9 +39,10 @@ impl RunTable {
         self.due_workflows.first().copied()
     }
 
-    /// The run that something is to be done about.
+    /// The run that something is to be done about: first what starts nothing.
     pub(crate) fn due_run(&self) -> Option<RunId> {
-        self.due_runs.first().map(|(_, _, run)| *run)
+        let turn = self.due_runs.first().or_else(|| self.heads.first());
+        turn.map(|(_, _, run)| *run)
     }
 
     /// The run that has a conflict key: the first that asked for it.
@@ -67,69 +74,75 @@ impl State {
 
     /// Puts a run where it belongs among those that something is to be done about.
     pub(crate) fn refresh_run(&mut self, id: RunId) {
-        let RunTable {
-            workflows,
-            runs,
-            due_runs,
-            ..
-        } = &mut self.runs;
-        let Some(run) = runs.get_mut(&id) else {
+        let Some(run) = self.runs.runs.get(&id) else {
             return;
         };
-        let workflow = workflows.get_mut(&run.workflow);
-        let has_room = workflow
-            .as_ref()
-            .is_none_or(|workflow| workflow.room_for_tasks() > 0);
-        let is_due = run.has_work(has_room);
-        if let Some(workflow) = workflow {
-            let starves = run.began && !has_room && !is_due && run.starts_something();
-            match starves {
-                true => workflow.starved.insert(id),
-                false => workflow.starved.remove(&id),
-            };
-        }
-        let place = is_due.then_some((Reverse(run.priority), run.served));
-        if place == run.indexed {
-            return;
-        }
-        if let Some((priority, served)) = std::mem::replace(&mut run.indexed, place) {
-            due_runs.remove(&(priority, served, id));
-        }
-        if let Some((priority, served)) = place {
-            due_runs.insert((priority, served, id));
-        }
+        let turn = (Reverse(run.priority), run.served, id);
+        self.index_run(id, run.wants().map(|wants| (wants, turn)));
     }
 
-    /// Takes a run that ends out of the index.
+    /// Takes a run that ends out of the indexes.
     pub(crate) fn unindex_run(&mut self, id: RunId) {
+        self.index_run(id, None);
+        let Some(run) = self.runs.runs.get(&id) else {
+            return;
+        };
+        let (workflow, place) = (run.workflow, (Reverse(run.priority), id));
+        if let Some(workflow) = self.runs.workflows.get_mut(&workflow) {
+            workflow.waiting.remove(&place);
+        }
+    }
+
+    fn index_run(&mut self, id: RunId, place: Option<(Wants, Turn)>) {
         let RunTable {
             workflows,
             runs,
             due_runs,
             ..
         } = &mut self.runs;
-        let Some(run) = runs.get_mut(&id) else {
+        let Some(run) = runs.get_mut(&id).filter(|run| run.indexed != place) else {
             return;
         };
-        if let Some((priority, served)) = run.indexed.take() {
-            due_runs.remove(&(priority, served, id));
-        }
-        if let Some(workflow) = workflows.get_mut(&run.workflow) {
-            workflow.starved.remove(&id);
-            workflow.waiting.remove(&(Reverse(run.priority), id));
-        }
+        let Some(workflow) = workflows.get_mut(&run.workflow) else {
+            return;
+        };
+        let id = run.workflow;
+        match std::mem::replace(&mut run.indexed, place) {
+            Some((Wants::ToDecide, turn)) => due_runs.remove(&turn),
+            Some((Wants::ToStart, turn)) => workflow.starting.remove(&turn),
+            None => false,
+        };
+        match place {
+            Some((Wants::ToDecide, turn)) => due_runs.insert(turn),
+            Some((Wants::ToStart, turn)) => workflow.starting.insert(turn),
+            None => false,
+        };
+        self.refresh_head(id);
     }
 
-    /// Looks again at a run that starved for room, because there may be some.
-    pub(crate) fn refresh_starved(&mut self, id: WorkflowId) {
-        let workflow = self.runs.workflows.get(&id);
-        if let Some(run) = workflow.and_then(|workflow| workflow.starved.first().copied()) {
-            self.refresh_run(run);
+    /// Notes which run of a workflow is next to start a step, after its runs, the tasks of its
+    /// steps or its bounds changed.
+    pub(crate) fn refresh_head(&mut self, id: WorkflowId) {
+        let RunTable {
+            workflows, heads, ..
+        } = &mut self.runs;
+        let Some(workflow) = workflows.get_mut(&id) else {
+            return;
+        };
+        let has_room = workflow.room_for_tasks() > 0;
+        let head = workflow.starting.first().copied().filter(|_| has_room);
+        if head == workflow.head {
+            return;
         }
+        if let Some(before) = std::mem::replace(&mut workflow.head, head) {
+            heads.remove(&before);
+        }
+        heads.extend(head);
     }
 
-    /// Notes whether the next run of a workflow may begin.
+    /// Notes whether the next run of a workflow may begin, and which one may start a step.
     pub(crate) fn refresh_workflow(&mut self, id: WorkflowId) {
+        self.refresh_head(id);
         let Some(workflow) = self.runs.workflows.get(&id) else {
             self.runs.due_workflows.remove(&id);
             return;
@@ -160,9 +173,7 @@ impl State {
             false => workflow.tasks.saturating_sub(1),
         };
         let id = run.workflow;
-        if !added {
-            self.refresh_starved(id);
-        }
+        self.refresh_head(id);
     }
 
     /// Rebuilds what is derived from workflows and runs.
@@ -206,34 +217,39 @@ impl State {
             first = waiting.first() == Some(&id);
         }
         let (workflow, place) = (run.workflow, (Reverse(run.priority), id));
-        if let Some(workflow) = workflows.get_mut(&workflow).filter(|_| first && !run.began) {
+        let waits = first && !run.began && !run.cancelled;
+        if let Some(workflow) = workflows.get_mut(&workflow).filter(|_| waits) {
             workflow.waiting.insert(place);
         }
         self.refresh_workflow(workflow);
     }
 }
 
+/// What a run waits for its owner to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wants {
+    /// Something that starts no task.
+    ToDecide,
+    /// To start a step, which waits for room.
+    ToStart,
+}
+
 impl Run {
-    fn has_work(&self, has_room: bool) -> bool {
+    fn wants(&self) -> Option<Wants> {
         if self.cancelled {
-            return true;
+            return Some(Wants::ToDecide);
         }
-        if !self.began {
-            return false;
-        }
-        match self.due.first() {
-            Some(due) if !due.starts => true,
-            Some(_) => !self.paused && has_room,
-            None => self.is_finished(),
-        }
+        let due = self.due.first();
+        let wants = match due {
+            Some(due) if !due.starts => Some(Wants::ToDecide),
+            Some(_) => (!self.paused).then_some(Wants::ToStart),
+            None => self.is_finished().then_some(Wants::ToDecide),
+        };
+        wants.filter(|_| self.began)
     }
 
     /// Whether only its end is left to be recorded.
     pub(crate) fn is_finished(&self) -> bool {
         self.open == 0 && self.tasks.is_empty()
-    }
-
-    fn starts_something(&self) -> bool {
-        !self.paused && self.due.first().is_some_and(|due| due.starts)
     }
 }

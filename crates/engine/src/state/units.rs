@@ -32,6 +32,7 @@ impl State {
     }
 
     fn hold(&mut self, key: Key) {
+        // It waits for no time, so no timer is set.
         let held = UnitPhase::Scheduled {
             until: Timestamp(u64::MAX),
             reason: Reason::Paused,
@@ -41,6 +42,7 @@ impl State {
         {
             group.scheduled += 1;
         }
+        self.rearm_expiry(key);
     }
 
     /// The untouched elements of a delayed array wait in the place of the array.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
+use super::runs::Turn;
 use crate::id::Key;
 use crate::run::RunId;
 use crate::time::Timestamp;
@@ -25,8 +26,12 @@ pub(crate) struct Workflow {
     pub(crate) waiting: BTreeSet<(Reverse<u8>, RunId)>,
     /// Live tasks of steps.
     pub(crate) tasks: u32,
-    /// Runs under way that have a step to start and no room for its task.
-    pub(crate) starved: BTreeSet<RunId>,
+    /// Runs under way that have a step to start, whether there is room for its task or not.
+    pub(crate) starting: BTreeSet<Turn>,
+    /// The first of them, when there is room.
+    pub(crate) head: Option<Turn>,
+    /// Runs that are not over, also those that follow none of its versions.
+    pub(crate) live: u32,
     /// Runs that failed in a row.
     pub(crate) failures: u32,
     /// New runs wait until then.
@@ -59,7 +64,9 @@ impl Workflow {
             running: 0,
             waiting: BTreeSet::new(),
             tasks: 0,
-            starved: BTreeSet::new(),
+            starting: BTreeSet::new(),
+            head: None,
+            live: 0,
             failures: 0,
             held_until: None,
         }
@@ -121,6 +128,6 @@ impl Workflow {
     }
 
     pub(crate) fn is_unused(&self) -> bool {
-        self.registered.is_none() && self.versions.is_empty()
+        self.registered.is_none() && self.versions.is_empty() && self.live == 0
     }
 }

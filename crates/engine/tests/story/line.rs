@@ -74,9 +74,14 @@ impl Line {
     }
 
     fn after(&self, word: &str) -> &str {
-        let at = self.words.iter().position(|w| w == word);
-        let next = at.and_then(|at| self.words.get(at + 1));
-        next.unwrap_or_else(|| panic!("something must follow `{word}` in {:?}", self.words))
+        self.follows(word)
+            .unwrap_or_else(|| panic!("something must follow `{word}` in {:?}", self.words))
+    }
+
+    /// The word after another.
+    pub(crate) fn follows(&self, word: &str) -> Option<&str> {
+        let at = self.words.iter().position(|w| w == word)?;
+        self.words.get(at + 1).map(String::as_str)
     }
 }
 

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use capataz_engine::{
-    Attempt, Change, Command, Event, Key, LimitsInForce, NewTask, Next, Outcome, Policy, Report,
-    Revival, State, Submission, Timestamp, Usage, outstanding,
+    Attempt, Change, Command, Event, Key, LimitsInForce, NewTask, Next, Outcome, Policy, Reason,
+    Report, Revival, Submission, Timestamp, Usage, outstanding,
 };
 
 use super::line::{Line, span};
 use super::orders;
-use super::words::{Names, answer, obstacle, state, time, token};
+use super::owner::run_id;
+use super::run_orders;
+use super::words::{Names, answer};
 use crate::witness::Witness;
 
 /// When every story begins.
@@ -43,17 +45,23 @@ pub(crate) fn tell(text: &str) -> String {
         if !text.contains("affinity=") {
             stage.witness.check_next_lease();
         }
+        // Turns of runs that fan out are not durable.
+        if !text.contains(" fan ") {
+            stage.witness.check_next_due();
+        }
     }
     transcript
 }
 
 #[derive(Default)]
-struct Stage {
-    witness: Witness,
+pub(super) struct Stage {
+    pub(super) witness: Witness,
     now: Timestamp,
-    names: Names,
+    pub(super) names: Names,
     epoch: u64,
     past: BTreeMap<Key, Past>,
+    /// How often a run of a workflow is repeated.
+    pub(super) repeats: BTreeMap<String, u32>,
 }
 
 /// What the store would remember of a task.
@@ -67,11 +75,16 @@ struct Past {
     rounds: u32,
 }
 
-type Played = (Option<String>, Vec<String>);
+/// What a line was answered, and what it brought about.
+pub(super) type Played = (Option<String>, Vec<String>);
 
 impl Stage {
     fn play(&mut self, text: &str) -> Played {
-        let line = Line::parse(text);
+        let (head, graph) = match text.split_once(": ") {
+            Some((head, graph)) => (head, Some(graph)),
+            None => (text, None),
+        };
+        let line = Line::parse(head);
         match line.words()[..] {
             ["at", time] => {
                 self.now = BEGIN + span(time);
@@ -109,12 +122,63 @@ impl Stage {
                 self.lead(&line)
             }
             ["old", "leader"] => self.lead(&line),
+            ["steps", ..] => (None, self.steps(&without(&line))),
+            ["one", "step", ..] => (None, self.one_step(&without(&line)).unwrap_or_default()),
+            ["go", ..] => (None, self.go(&without(&line))),
+            ["finish" | "fail" | "cancel", step, "of", run] => {
+                let command = self.about_step(step, run, &line);
+                self.carry_out(command)
+            }
+            ["reopen", "run", run, ..] => {
+                let archive = self.witness.archive(run_id(run));
+                let reopening = run_orders::reopening(&line, archive);
+                self.carry_out(Command::Reopen(reopening))
+            }
+            ["extend", "run", run] => {
+                let context = self.witness.state.run_context(run_id(run));
+                let before = context.map(|context| context.version().clone());
+                let (before, more) = (before.expect("it lives"), graph.expect("more steps"));
+                self.carry_out(run_orders::extension(run_id(run), &before, more))
+            }
             ["join", name, ..] => self.carry_out(Command::Join(orders::hello(name, &line))),
             _ => {
+                if let (["put", name], Some(repeats)) = (&line.words()[..], line.number("repeats"))
+                {
+                    self.repeats.insert((*name).to_owned(), repeats);
+                }
+                if let Some(command) = run_orders::command(&line, graph) {
+                    return self.carry_out(command);
+                }
                 let command = orders::simple(&line, |name| self.names.session(name));
                 self.carry_out_line(&line, command)
             }
         }
+    }
+
+    /// The attempt of a step ends, or its task is cancelled alone.
+    fn about_step(&self, step: &str, run: &str, line: &Line) -> Command {
+        let words = line.words();
+        if words.first() == Some(&"cancel") {
+            let (key, note) = (self.task_of(step, run), String::new());
+            return Command::Cancel { key, note };
+        }
+        let (key, attempt) = self.attempt_of(step, run);
+        let failed = Outcome::Failed {
+            reason: Reason::Error,
+            fatal: false,
+        };
+        let value = line.text("value").unwrap_or_default().to_owned();
+        Command::Report(Report {
+            key,
+            attempt,
+            outcome: match words.first() {
+                Some(&"fail") => failed,
+                _ => Outcome::Succeeded,
+            },
+            output: Default::default(),
+            value: value.into(),
+            usage: Usage::default(),
+        })
     }
 
     fn carry_out_line(&mut self, line: &Line, command: Command) -> Played {
@@ -128,7 +192,7 @@ impl Stage {
         })
     }
 
-    fn carry_out(&mut self, command: Command) -> Played {
+    pub(super) fn carry_out(&mut self, command: Command) -> Played {
         match self.witness.carry_out(self.now, command) {
             Err(rejection) => (Some(format!("refused: {rejection}")), Vec::new()),
             Ok(outcome) => {
@@ -227,7 +291,7 @@ impl Stage {
     }
 
     /// Leases until nothing can be leased.
-    fn dispatch(&mut self) -> Vec<String> {
+    pub(super) fn dispatch(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         while self.witness.state.can_dispatch() {
             let (_, leased) = self.carry_out(Command::Dispatch);
@@ -279,89 +343,10 @@ impl Stage {
         }
         lines
     }
-
-    fn show(&self, what: &str, name: &str) -> String {
-        let state = &self.witness.state;
-        match what {
-            "group" => show_group(state, name),
-            "pod" => show_pod(state, name),
-            "worker" => show_worker(state, name),
-            "task" => show_task(state, super::line::key(name)),
-            _ => panic!("there is no {what} to show"),
-        }
-    }
-
-    fn explain(&self, key: Key) -> Vec<String> {
-        match self.witness.state.explain(key) {
-            None => vec!["it is not alive".to_owned()],
-            Some(why) if why.obstacles.is_empty() => {
-                vec![format!("{}, nothing stands in its way", why.phase.name())]
-            }
-            Some(why) => why.obstacles.iter().map(obstacle).collect(),
-        }
-    }
 }
 
-fn show_group(state: &State, name: &str) -> String {
-    let view = state.group_id(name).and_then(|id| state.group_view(id));
-    let Some(view) = view else {
-        return format!("there is no group {name}");
-    };
-    format!(
-        "queued {}, scheduled {}, running {}, succeeded {}, failed {}, cancelled {}",
-        view.queued, view.scheduled, view.running, view.succeeded, view.failed, view.cancelled
-    )
-}
-
-fn show_pod(state: &State, name: &str) -> String {
-    let view = state.pod_id(name).and_then(|id| state.pod_view(id));
-    let Some(view) = view else {
-        return format!("there is no pod {name}");
-    };
-    let held: Vec<String> = view
-        .held
-        .iter()
-        .map(|(k, a, w)| format!("{} of {w}", token(*k, *a)))
-        .collect();
-    let held = if held.is_empty() {
-        "nothing".to_owned()
-    } else {
-        held.join(", ")
-    };
-    format!("slots {}, used {}, held for {held}", view.slots, view.used)
-}
-
-fn show_worker(state: &State, name: &str) -> String {
-    let view = state.worker_id(name).and_then(|id| state.worker_view(id));
-    let Some(view) = view else {
-        return format!("there is no worker {name}");
-    };
-    let leases: Vec<String> = view.leases.iter().map(|(k, a)| token(*k, *a)).collect();
-    let leases = if leases.is_empty() {
-        "nothing".to_owned()
-    } else {
-        leases.join(", ")
-    };
-    let attached = if view.attached {
-        "attached"
-    } else {
-        "detached"
-    };
-    let drains = if view.draining { ", drains" } else { "" };
-    format!("{attached}{drains}, has {leases}")
-}
-
-fn show_task(of: &State, key: Key) -> String {
-    match of.task_view(key) {
-        None => "it is not alive".to_owned(),
-        Some(view) => {
-            let until = view.until.map(|until| format!(" until {}", time(until)));
-            let what = state(view.phase, view.reason);
-            format!(
-                "{what}{}, {} attempts",
-                until.unwrap_or_default(),
-                view.attempts
-            )
-        }
-    }
+/// The steps whose conditions say no: `steps without a,b`.
+fn without(line: &Line) -> Vec<String> {
+    let names = line.follows("without").unwrap_or_default();
+    names.split(',').map(str::to_owned).collect()
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use capataz_engine::{
     Answer, Attempt, Change, Effect, Ended, Event, GroupId, Ids, Key, Next, Obstacle, OnLost,
-    Outcome, Phase, PodId, Reason, TaskId, Timestamp, WorkerId,
+    Outcome, Phase, PodId, Reason, RunId, TaskId, Timestamp, WorkerId,
 };
+
+use super::run_words::RunNames;
 
 /// Names of what the engine knows by number.
 #[derive(Default)]
@@ -13,6 +15,7 @@ pub(crate) struct Names {
     groups: BTreeMap<GroupId, String>,
     pods: BTreeMap<PodId, String>,
     workers: BTreeMap<WorkerId, String>,
+    runs: RunNames,
 }
 
 impl Names {
@@ -38,9 +41,14 @@ impl Names {
             Change::Joined { worker, hello, .. } => {
                 self.workers.insert(*worker, hello.name.clone());
             }
-            _ => {}
+            _ => self.runs.note(event),
         }
         self.change(&event.change)
+    }
+
+    /// The last task of a step, or of an element such as `f.2`.
+    pub(crate) fn task_of(&self, run: RunId, step: &str) -> Option<Key> {
+        self.runs.task_of(run, step)
     }
 
     fn change(&self, change: &Change) -> String {
@@ -173,7 +181,11 @@ impl Names {
             }
             Change::TokenRevoked { id } => format!("token {id} is revoked"),
             Change::Answered { .. } => "the call is remembered".to_owned(),
-            other => panic!("no words for {other:?}"),
+            Change::Acted { actor, events } => format!("{actor} did this ({events})"),
+            other => {
+                let said = self.runs.change(other);
+                said.unwrap_or_else(|| panic!("no words for {other:?}"))
+            }
         }
     }
 
@@ -264,6 +276,7 @@ pub(crate) fn obstacle(obstacle: &Obstacle) -> String {
     };
     match obstacle {
         Obstacle::NotBefore(at) => format!("not before {}", time(*at)),
+        Obstacle::RunPaused { run } => format!("its run {run} is paused"),
         Obstacle::GroupPaused => "its group is paused".to_owned(),
         Obstacle::GroupAtLimit { max_running } => format!("its group may run {max_running}"),
         Obstacle::NoWorker => "no worker serves its group".to_owned(),

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use capataz_engine::{
-    Answer, Command, Decision, Effect, EntryKey, Event, Rejection, State, Timestamp, apply, decide,
-    effects,
+    Answer, Command, Decision, Effect, EntryKey, Event, Rejection, RunId, State, Timestamp, apply,
+    decide, effects,
 };
 
 /// A state under observation.
@@ -93,6 +94,19 @@ impl Witness {
         );
     }
 
+    /// Asserts that the restored state waits for the same to be done about runs.
+    pub(crate) fn check_next_due(&self) {
+        let (live, restored) = (self.state.next_due(), self.restored.next_due());
+        assert_eq!(live, restored, "the same is due next");
+    }
+
+    /// What is kept of a run that has ended.
+    pub(crate) fn archive(&self, run: RunId) -> Option<Bytes> {
+        let stored = self.store.get(&EntryKey::Archive(run)).map(Vec::as_slice);
+        let archive = self.state.run_archive(run).or(stored)?;
+        Some(Bytes::copy_from_slice(archive))
+    }
+
     /// Goes on with the state as a restart would find it.
     pub(crate) fn restart(&mut self) {
         self.check();
@@ -103,11 +117,15 @@ impl Witness {
         for (key, value) in self.state.take_dirty() {
             match value {
                 Some(value) => self.store.insert(key, value),
+                // What is left of a run that lives again is replaced when that ends.
+                None if matches!(key, EntryKey::Archive(_)) => None,
                 None => self.store.remove(&key),
             };
         }
         let mut state = State::default();
-        for (key, value) in &self.store {
+        let is_entry = |key: &&EntryKey| !matches!(key, EntryKey::Archive(_));
+        for key in self.store.keys().filter(is_entry) {
+            let value = &self.store[key];
             let read = state.restore_entry(*key, value);
             read.unwrap_or_else(|error| panic!("{error}"));
         }
@@ -133,9 +151,11 @@ impl Witness {
 
 fn views(state: &State) -> String {
     format!(
-        "{:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?}",
         state.group_views(),
         state.pod_views(),
-        state.worker_views()
+        state.worker_views(),
+        state.workflow_views(),
+        state.run_views(),
     )
 }

@@ -10,14 +10,18 @@
 //! ```
 
 mod bodies;
+mod event_size;
 mod input;
 mod lease_clock;
 mod pending;
 mod polls;
 mod sessions;
+mod steps;
 mod take;
 mod turn;
 
+#[cfg(test)]
+mod steps_tests;
 #[cfg(test)]
 mod tests;
 

@@ -82,21 +82,7 @@ impl Owner {
 
     /// Only new work is refused for lack of room: what ends work makes room.
     fn check_room(&self, command: &Command) -> Result<(), CallError> {
-        let mut command = command;
-        while let Command::Once { command: inner, .. } | Command::By { command: inner, .. } = command
-        {
-            command = inner;
-        }
-        let brings_work = matches!(
-            command,
-            Command::Submit(_)
-                | Command::Retry(_)
-                | Command::PutWorkflow { .. }
-                | Command::StartRun(_)
-                | Command::Reopen(_)
-                | Command::ExtendRun { .. }
-        );
-        if !brings_work {
+        if !brings_work(command) {
             return Ok(());
         }
         if !self.journal_room || !self.store_room {
@@ -113,16 +99,14 @@ impl Owner {
     }
 
     fn join(&mut self, hello: Hello, session: Session) {
-        let process = (hello.incarnation, session.connection);
-        let known = self.state.worker_id(&hello.name);
-        if known.is_some_and(|worker| self.sessions.is_late(worker, process)) {
+        if self.state.is_late(&hello) {
             // Its worker has given that connection up; dropping the session ends it.
             tracing::debug!(worker = hello.name, "a hello came after a later one");
             return;
         }
         match self.run(Command::Join(hello)) {
             Ok(Answer::Joined { worker, stop }) => {
-                self.sessions.announce(worker, session.number, process);
+                self.sessions.announce(worker, session.number);
                 self.releases.push(Release::Attach(worker, session));
                 let welcome = SessionMessage::Welcome { worker, stop };
                 self.releases.push(Release::Tell(worker, welcome));
@@ -366,5 +350,19 @@ impl Owner {
             .collect();
         self.releases
             .push(Release::Call(Box::new(move || reply(Ok(leased)))));
+    }
+}
+
+/// Whether a command brings new tasks, or runs that will.
+fn brings_work(command: &Command) -> bool {
+    match command {
+        Command::Once { command, .. } | Command::By { command, .. } => brings_work(command),
+        Command::Submit(_)
+        | Command::Retry(_)
+        | Command::StartRun(_)
+        | Command::Reopen(_)
+        | Command::ExtendRun { .. }
+        | Command::PutWorkflow { .. } => true,
+        _ => false,
     }
 }

@@ -5,15 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use capataz_api::proto;
 use capataz_engine::planted::{Bug, planted};
 use capataz_engine::{Change, Command, Event, LimitsInForce, State, Timestamp, WorkerId};
 use capataz_journal::Position;
+use prost::Message;
 
 use super::bodies::Bodies;
+use super::event_size::event_size;
 use super::lease_clock::{Holder, LeaseClock};
 use super::pending::{Pending, PendingQueue, Release};
 use super::polls::ParkedPolls;
 use super::sessions::Sessions;
+use super::steps::StepWork;
 use super::{Input, LeasedTask, SessionMessage, Token};
 use crate::clock::{LeaderClock, Now};
 use crate::record;
@@ -98,6 +102,7 @@ pub struct Owner {
     pub(super) sessions: Sessions,
     pub(super) polls: ParkedPolls,
     pub(super) bodies: Bodies,
+    pub(super) steps: StepWork,
     store_ready: bool,
     /// Bytes of records that the store does not have.
     unprojected: VecDeque<(Position, usize)>,
@@ -147,6 +152,7 @@ impl Owner {
             sessions: Sessions::default(),
             polls: ParkedPolls::default(),
             bodies: Bodies::default(),
+            steps: StepWork::default(),
             store_ready: true,
             unprojected: VecDeque::new(),
             lag: 0,
@@ -201,7 +207,7 @@ impl Owner {
     pub fn turn(&mut self, now: Now, inputs: &mut VecDeque<Input>) -> Option<ToAppend> {
         self.begin(now);
         for _ in 0..TURN_INPUTS {
-            if self.turn_bytes >= TURN_BYTES {
+            if self.is_turn_full() {
                 break;
             }
             let Some(input) = inputs.pop_front() else {
@@ -211,6 +217,7 @@ impl Owner {
         }
         self.expire_leases();
         self.fire_timers();
+        self.advance_runs();
         self.dispatch();
         self.answer_polls();
         self.seal()
@@ -221,6 +228,9 @@ impl Owner {
     pub fn next_wake(&self) -> Option<Duration> {
         if !self.has_room_in_flight() {
             return None;
+        }
+        if self.has_work_on_runs() {
+            return Some(self.now.mono);
         }
         let timer = self.state.next_timer().map(|at| {
             let wait = Duration::from_micros(at.0.saturating_sub(self.at.0));
@@ -261,6 +271,11 @@ impl Owner {
         }
     }
 
+    /// Whether the record of this turn is as large as it should be.
+    pub(super) fn is_turn_full(&self) -> bool {
+        self.turn_bytes >= TURN_BYTES
+    }
+
     /// Whether something happened in this turn.
     pub(super) fn has_events(&self) -> bool {
         !self.events.is_empty()
@@ -289,14 +304,26 @@ impl Owner {
         &mut self,
         command: Command,
     ) -> Result<capataz_engine::Answer, capataz_engine::Rejection> {
+        let command = self.with_value(command);
         let decision = capataz_engine::decide(&self.state, self.at, command)?;
         for event in decision.events {
             capataz_engine::apply(&mut self.state, &event);
             self.note(&event);
-            self.turn_bytes += size_of_event(&event);
+            self.turn_bytes += event_size(&event);
             self.events.push(event);
         }
         Ok(decision.answer)
+    }
+
+    /// Takes out of a step's result what other steps refer to; of no other is it looked at.
+    fn with_value(&self, mut command: Command) -> Command {
+        if let Command::Report(report) = &mut command
+            && self.state.keeps_output(report.key)
+            && let Ok(result) = proto::AttemptResult::decode(report.output.clone())
+        {
+            report.value = result.output.unwrap_or_default();
+        }
+        command
     }
 
     /// Keeps what belongs to the leader, not to the state, in step with an event.
@@ -321,6 +348,13 @@ impl Owner {
                 return;
             }
             Change::Submitted { first, tasks, .. } => {
+                let end = self.tail.advance(1);
+                for (offset, accepted) in tasks.iter().enumerate() {
+                    let task = capataz_engine::TaskId(first.0 + offset as u64);
+                    self.bodies.insert(task, &accepted.task.body, end);
+                }
+            }
+            Change::StepStarted { first, tasks, .. } => {
                 let end = self.tail.advance(1);
                 for (offset, accepted) in tasks.iter().enumerate() {
                     let task = capataz_engine::TaskId(first.0 + offset as u64);
@@ -497,22 +531,5 @@ impl Owner {
             Release::Tell(worker, message) => self.sessions.send(worker, message),
             Release::Forget(worker) => self.sessions.remove(worker),
         }
-    }
-}
-
-/// About what an event adds to its record.
-fn size_of_event(event: &Event) -> usize {
-    match &event.change {
-        Change::Submitted { tasks, .. } => tasks
-            .iter()
-            .map(|accepted| accepted.task.body.len() + 48)
-            .sum(),
-        Change::AttemptEnded { output, .. } => output.len() + 48,
-        Change::Joined { groups, .. } => groups.len() * 16 + 256,
-        Change::TokenCreated { token, .. } => {
-            let groups = token.role.groups().unwrap_or_default();
-            groups.iter().map(String::len).sum::<usize>() + 512
-        }
-        _ => 48,
     }
 }

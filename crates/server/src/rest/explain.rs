@@ -266,6 +266,9 @@ pub(super) fn obstacle(cause: Cause) -> Obstacle {
                 ..say("not_before", text)
             }
         }
+        Cause::RunPaused { run } => {
+            say("run_paused", format!("its run {run} is paused; resume it"))
+        }
         Cause::GroupPaused => say("group_paused", "its group is paused; resume it".into()),
         Cause::GroupAtLimit { max_running } => {
             let text = format!("its group may run no more than {max_running} at once");

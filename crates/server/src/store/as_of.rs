@@ -133,7 +133,11 @@ impl Then {
         }
         let count = self.steps.len() as u32;
         let end = count.min(from.saturating_add(limit));
-        let items = self.steps.into_iter().skip(from as usize).take(limit as usize);
+        let items = self
+            .steps
+            .into_iter()
+            .skip(from as usize)
+            .take(limit as usize);
         let items = items.collect();
         let next = (end < count).then_some(end);
         (self.run, StepPage { items, next })
@@ -157,7 +161,11 @@ fn fold_step(step: &mut StepRecord, line: &AuditRecord) {
             return;
         }
         Action::StepOpened => {
-            let count = line.note.split(' ').next().and_then(|count| count.parse().ok());
+            let count = line
+                .note
+                .split(' ')
+                .next()
+                .and_then(|count| count.parse().ok());
             step.fan = Some(FanRow {
                 count: count.unwrap_or(0),
                 ..FanRow::default()
@@ -196,7 +204,11 @@ fn fold_element(step: &mut StepRecord, line: &AuditRecord, element: u32) {
     let Some(fan) = &mut step.fan else { return };
     match (line.action, line.to) {
         (Action::ElementsQueued, _) => {
-            let last = line.note.rsplit(' ').next().and_then(|last| last.parse().ok());
+            let last = line
+                .note
+                .rsplit(' ')
+                .next()
+                .and_then(|last| last.parse().ok());
             fan.started = last.unwrap_or(element) + 1;
         }
         (_, Some(Phase::Succeeded)) => fan.succeeded += 1,

@@ -87,9 +87,8 @@ impl Reader {
         let mut records = Vec::new();
         match filter.run {
             Some(run) => {
-                let sql = format!(
-                    "{columns} WHERE run = ? AND seq >= ? AND at < ? ORDER BY seq LIMIT ?"
-                );
+                let sql =
+                    format!("{columns} WHERE run = ? AND seq >= ? AND at < ? ORDER BY seq LIMIT ?");
                 let mut statement = transaction.prepare_cached(&sql)?;
                 let mut rows = statement.query((run.0 as i64, first, until, limit))?;
                 while let Some(row) = rows.next()? {
@@ -157,7 +156,9 @@ impl StepNames<'_> {
                 self.graphs.entry(run).or_insert(graph).clone()
             }
         };
-        let node = graph.as_ref().and_then(|graph| graph.steps.get(step as usize));
+        let node = graph
+            .as_ref()
+            .and_then(|graph| graph.steps.get(step as usize));
         Ok(node.map(|node| node.name.clone()))
     }
 

@@ -67,7 +67,11 @@ fn line(change: &Change) -> Option<(Action, Subject, String)> {
         }
         Change::VersionRegistered { workflow, number } => {
             let note = format!("version {number}");
-            (Action::WorkflowRegistered, Subject::Workflow(*workflow), note)
+            (
+                Action::WorkflowRegistered,
+                Subject::Workflow(*workflow),
+                note,
+            )
         }
         Change::WorkflowRemoved { workflow } => {
             let subject = Subject::Workflow(*workflow);

@@ -65,7 +65,10 @@ pub(super) fn read_version(
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     });
     let damage = VersionDamage(workflow.0, number);
-    found.optional()?.map(|found| open(found, damage)).transpose()
+    found
+        .optional()?
+        .map(|found| open(found, damage))
+        .transpose()
 }
 
 /// What a run follows: its own version once steps were added to it.

@@ -242,9 +242,7 @@ fn numbers(row: &Row) -> [Option<i64>; NUMBERS] {
         usage(|usage| usage.peak_memory),
         row.step.map(|step| step.run.0 as i64),
         row.step.map(|step| i64::from(step.step)),
-        row.step
-            .and_then(|step| step.element)
-            .map(i64::from),
+        row.step.and_then(|step| step.element).map(i64::from),
     ]
 }
 

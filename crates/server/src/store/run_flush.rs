@@ -98,7 +98,9 @@ impl RunWork {
         let tag_sql = "INSERT OR IGNORE INTO run_tag (tag, run) VALUES (?, ?)";
         for (run, tags) in &self.started {
             if let Some(kept) = self.runs.get(run) {
-                *followed.entry((kept.row.workflow, kept.row.version)).or_default() += 1;
+                *followed
+                    .entry((kept.row.workflow, kept.row.version))
+                    .or_default() += 1;
             }
             for tag in tags {
                 let values = (tag, run.0 as i64);
@@ -132,7 +134,9 @@ impl RunWork {
             };
             let graph = graphs.of(connection, (workflow, kept.row.version))?;
             // A step that was added to its run is that run's alone: nothing is learned from it.
-            let node = graph.as_ref().and_then(|graph| graph.steps.get(*step as usize));
+            let node = graph
+                .as_ref()
+                .and_then(|graph| graph.steps.get(*step as usize));
             if let (Some(name), Some(node)) = (name, node) {
                 let key = (name, node.name.clone());
                 by_name.entry(key).or_default().push(*took);

@@ -27,11 +27,7 @@ pub(super) fn waiting_tasks<'e>(
         if run.0 >= next_task || !seen.insert(run) {
             continue;
         }
-        let values = (
-            run.0 as i64,
-            Phase::Scheduled as i64,
-            Phase::Queued as i64,
-        );
+        let values = (run.0 as i64, Phase::Scheduled as i64, Phase::Queued as i64);
         for key in statement.query_map(values, |row| row.get::<_, i64>(0))? {
             keys.push(Key::from_raw(key? as u64));
         }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use capataz_engine::{
-    Attempt, Graph, Key, Node, Phase, RunId, RunPhase, RunReason, StepReason, Timestamp,
-    WorkflowId,
+    Attempt, Graph, Key, Node, Phase, RunId, RunPhase, RunReason, StepReason, Timestamp, WorkflowId,
 };
 use rusqlite::{Connection, OptionalExtension};
 
@@ -135,7 +134,9 @@ impl Reader {
     pub fn run(&self, id: RunId) -> Result<Option<RunRecord>, ReadError> {
         let connection = self.connection()?;
         let row = run_sql::read_run(&connection, id)?;
-        Ok(row.map(|row| run_record(&connection, id, row)).transpose()?)
+        Ok(row
+            .map(|row| run_record(&connection, id, row))
+            .transpose()?)
     }
 
     /// Steps of a run from a number on, at most `limit`; `None` when the store does not have the
@@ -212,16 +213,15 @@ impl Reader {
     pub fn step_name(&self, id: RunId, step: u32) -> Result<Option<String>, ReadError> {
         let connection = self.connection()?;
         let graph = followed(&connection, id)?;
-        let node = graph.as_ref().and_then(|graph| graph.steps.get(step as usize));
+        let node = graph
+            .as_ref()
+            .and_then(|graph| graph.steps.get(step as usize));
         Ok(node.map(|node| node.name.clone()))
     }
 }
 
 /// The graph that a run follows.
-pub(super) fn followed(
-    connection: &Connection,
-    id: RunId,
-) -> rusqlite::Result<Option<Arc<Graph>>> {
+pub(super) fn followed(connection: &Connection, id: RunId) -> rusqlite::Result<Option<Arc<Graph>>> {
     let Some(row) = run_sql::read_run(connection, id)? else {
         return Ok(None);
     };
@@ -275,7 +275,11 @@ pub(super) fn bare_step(graph: &Graph, number: u32) -> StepRecord {
     let node = &graph.steps[number as usize];
     StepRecord {
         number,
-        after: node.after.iter().filter_map(|edge| name(edge.step)).collect(),
+        after: node
+            .after
+            .iter()
+            .filter_map(|edge| name(edge.step))
+            .collect(),
         node: node.clone(),
         phase: Phase::Blocked,
         reason: "",

@@ -256,14 +256,20 @@ impl RunWork {
             was: Some(was.phase()),
             now: Some(outcome.phase),
             reason: outcome.reason.name(),
-            note: if note.is_empty() { about } else { note.to_owned() },
+            note: if note.is_empty() {
+                about
+            } else {
+                note.to_owned()
+            },
             ..of_run(at, Action::StepEnded, key.0)
         });
     }
 
     fn add_steps(&mut self, at: Timestamp, run: RunId, version: &Version, actor: Option<String>) {
         let count = version.graph.steps.len() as u32;
-        let before = self.edit_run(run).map(|row| std::mem::replace(&mut row.steps, count));
+        let before = self
+            .edit_run(run)
+            .map(|row| std::mem::replace(&mut row.steps, count));
         self.own.insert(run, Box::new(version.clone()));
         let added = count.saturating_sub(before.unwrap_or(count));
         self.audit.push(AuditRow {

@@ -46,7 +46,10 @@ pub(super) fn add(
         let mut all = numbers(&known.optional()?.unwrap_or_default());
         all.extend(new);
         let from = all.len().saturating_sub(KEPT);
-        let bytes: Vec<u8> = all[from..].iter().flat_map(|time| time.to_le_bytes()).collect();
+        let bytes: Vec<u8> = all[from..]
+            .iter()
+            .flat_map(|time| time.to_le_bytes())
+            .collect();
         insert.execute((workflow, step, bytes))?;
     }
     Ok(())
@@ -61,7 +64,10 @@ pub(super) fn forget(connection: &Connection, workflow: &str) -> rusqlite::Resul
 
 fn numbers(bytes: &[u8]) -> Vec<u32> {
     let (numbers, _) = bytes.as_chunks::<4>();
-    numbers.iter().map(|four| u32::from_le_bytes(*four)).collect()
+    numbers
+        .iter()
+        .map(|four| u32::from_le_bytes(*four))
+        .collect()
 }
 
 fn median(mut times: Vec<u32>) -> u32 {

@@ -34,8 +34,13 @@ impl Work {
 
     /// What is about one task or attempt.
     pub(super) fn fold_one(&mut self, at: Timestamp, change: &Change, actor: Option<String>) {
-        let Some(key) = work::subject(change) else { return };
-        let before = self.rows.get(&key).map(|slot| (slot.row.phase, slot.row.step));
+        let Some(key) = work::subject(change) else {
+            return;
+        };
+        let before = self
+            .rows
+            .get(&key)
+            .map(|slot| (slot.row.phase, slot.row.step));
         self.fold_task(at, change);
         self.fold_attempt(at, change);
         let (was, step) = before.unzip();

@@ -10,6 +10,9 @@ const PASSED: [&str; 6] = ["PATH", "HOME", "LANG", "TZ", "USER", "TMPDIR"];
 /// Ours: a task cannot set them.
 const OWN_PREFIX: &str = "CAPATAZ_";
 
+/// What the master tells a step of a run; no client can.
+const OF_STEPS: [&str; 3] = ["CAPATAZ_RUN", "CAPATAZ_STEP", "CAPATAZ_ELEMENT"];
+
 /// Variables by which a task could run code of its own in a command that its operator fixed. Not a
 /// complete list, since every interpreter has some; a fixed command that is one should clean up.
 const HIJACKING: [&str; 8] = [
@@ -97,7 +100,7 @@ fn check(name: &str, value: &str, fixed: bool) -> Result<(), EnvironmentError> {
     if value.contains('\0') {
         return Err(EnvironmentError::BadValue { name: name_of() });
     }
-    if name.starts_with(OWN_PREFIX) {
+    if name.starts_with(OWN_PREFIX) && !OF_STEPS.contains(&name) {
         return Err(EnvironmentError::Own { name: name_of() });
     }
     if fixed && (HIJACKING.contains(&name) || name.starts_with(HIJACKING_PREFIX)) {

@@ -6,17 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::definition::Definition;
-use crate::document::{Node, Place};
-use crate::expression::{Expression, JsonTemplate, Names, Part, Piece, Template, lower, pieces};
-use crate::refusal::{Flaws, Path, Reason};
-
-/// An expression and where it stands.
-#[derive(Debug)]
-pub(crate) struct Site {
-    pub(crate) expression: Arc<Expression>,
-    pub(crate) path: Path,
-    pub(crate) place: Place,
-}
+use crate::document::Path;
+use crate::expression::{
+    Expression, JsonTemplate, Names, Part, Piece, Site, Template, lower, pieces,
+};
+use crate::refusal::{Flaws, Reason};
 
 /// What an expression may refer to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,27 +23,24 @@ pub(super) enum Stage {
     Element,
 }
 
-pub(super) struct Compiler<'d> {
-    document: &'d Node,
-    pub(super) flaws: &'d mut Flaws,
+pub(super) struct Compiler<'d, 'w> {
+    pub(super) flaws: &'d mut Flaws<'w>,
     parameters: BTreeSet<&'d str>,
     ids: &'d BTreeMap<&'d str, usize>,
     /// Steps made by a program say the same thing often.
     known: BTreeMap<(Stage, String), Arc<Expression>>,
     /// The expressions that were compiled since they were taken last.
-    sites: Vec<Site>,
+    sites: Vec<Arc<Site>>,
 }
 
-impl<'d> Compiler<'d> {
+impl<'d, 'w> Compiler<'d, 'w> {
     pub(super) fn new(
-        document: &'d Node,
         definition: &'d Definition,
         ids: &'d BTreeMap<&'d str, usize>,
-        flaws: &'d mut Flaws,
-    ) -> Compiler<'d> {
+        flaws: &'d mut Flaws<'w>,
+    ) -> Compiler<'d, 'w> {
         let parameters = definition.parameters.iter();
         Compiler {
-            document,
             flaws,
             parameters: parameters.map(|(name, _)| name.as_str()).collect(),
             ids,
@@ -58,7 +49,7 @@ impl<'d> Compiler<'d> {
         }
     }
 
-    pub(super) fn take_sites(&mut self) -> Vec<Site> {
+    pub(super) fn take_sites(&mut self) -> Vec<Arc<Site>> {
         std::mem::take(&mut self.sites)
     }
 
@@ -67,8 +58,8 @@ impl<'d> Compiler<'d> {
         &mut self,
         source: &str,
         stage: Stage,
-        path: &Path,
-    ) -> Option<Arc<Expression>> {
+        path: &Path<'_>,
+    ) -> Option<Arc<Site>> {
         let known = self.known.get(&(stage, source.to_owned()));
         let expression = match known {
             Some(expression) => Arc::clone(expression),
@@ -88,22 +79,23 @@ impl<'d> Compiler<'d> {
                     }
                     Err((flaw, hint)) => {
                         let reason = Reason::Expression(flaw);
-                        self.flaws.hinted(path.clone(), reason, hint);
+                        self.flaws.hinted(path, reason, hint);
                         return None;
                     }
                 }
             }
         };
-        self.sites.push(Site {
-            expression: Arc::clone(&expression),
-            path: path.clone(),
-            place: self.document.place_of(path),
+        let site = Arc::new(Site {
+            expression,
+            path: path.to_string().into(),
+            place: self.flaws.place_of(path),
         });
-        Some(expression)
+        self.sites.push(Arc::clone(&site));
+        Some(site)
     }
 
     /// Compiles a text with expressions in it. What is flawed is reported, and plain instead.
-    pub(super) fn template(&mut self, text: &str, stage: Stage, path: &Path) -> Template {
+    pub(super) fn template(&mut self, text: &str, stage: Stage, path: &Path<'_>) -> Template {
         let plain = || Template::Plain(text.into());
         if !text.contains("${") {
             return plain();
@@ -111,7 +103,7 @@ impl<'d> Compiler<'d> {
         let pieces = match pieces(text) {
             Ok(pieces) => pieces,
             Err(flaw) => {
-                self.flaws.add(path.clone(), Reason::Expression(flaw));
+                self.flaws.add(path, Reason::Expression(flaw));
                 return plain();
             }
         };
@@ -120,14 +112,14 @@ impl<'d> Compiler<'d> {
             match piece {
                 Piece::Plain(text) => parts.push(Part::Text(text.into())),
                 Piece::Source(source) => match self.expression(source, stage, path) {
-                    Some(expression) => parts.push(Part::Expression(expression)),
+                    Some(site) => parts.push(Part::Expression(site)),
                     None => return plain(),
                 },
             }
         }
         match parts.as_mut_slice() {
             [Part::Text(text)] => Template::Plain(std::mem::take(text)),
-            [Part::Expression(expression)] => Template::Whole(Arc::clone(expression)),
+            [Part::Expression(site)] => Template::Whole(Arc::clone(site)),
             _ => Template::Parts(parts),
         }
     }
@@ -137,7 +129,7 @@ impl<'d> Compiler<'d> {
         &mut self,
         texts: &[String],
         stage: Stage,
-        path: &Path,
+        path: &Path<'_>,
     ) -> Vec<Template> {
         let texts = texts.iter().enumerate();
         texts
@@ -149,7 +141,7 @@ impl<'d> Compiler<'d> {
     }
 
     /// Compiles a value with templates for texts.
-    pub(super) fn json(&mut self, value: &Value, stage: Stage, path: &Path) -> JsonTemplate {
+    pub(super) fn json(&mut self, value: &Value, stage: Stage, path: &Path<'_>) -> JsonTemplate {
         match value {
             _ if !has_template(value) => JsonTemplate::Plain(value.clone()),
             Value::String(text) => JsonTemplate::Text(self.template(text, stage, path)),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::document::Place;
-use crate::expression::Problem;
+use crate::expression::{Problem, Site};
 use crate::nearest::shorten;
 
 /// An expression that gave no value, or not one that can be used.
@@ -17,6 +17,17 @@ pub struct EvaluationError {
     pub expression: String,
     /// What went wrong, with the types of the values involved.
     pub problem: Box<Problem>,
+}
+
+impl EvaluationError {
+    pub(super) fn of(site: &Site, problem: Problem) -> EvaluationError {
+        EvaluationError {
+            path: site.path.to_string(),
+            place: site.place,
+            expression: site.expression.source.to_string(),
+            problem: Box::new(problem),
+        }
+    }
 }
 
 impl fmt::Display for EvaluationError {

@@ -8,10 +8,7 @@ use capataz_api::spec;
 use serde_json::Value;
 
 use super::error::EvaluationError;
-use crate::compile::Site;
-use crate::expression::{
-    Expression, Failed, JsonTemplate, Machine, Problem, Template, Val, Variable, Variables,
-};
+use crate::expression::{JsonTemplate, Machine, Problem, Site, Template, Val, Variable, Variables};
 use crate::nearest::shorten;
 use crate::scope::{Output, Scope};
 use crate::workflow::Workflow;
@@ -23,7 +20,6 @@ type Read = Result<Option<Value>, Problem>;
 pub(super) struct Given<'s> {
     workflow: &'s Workflow,
     scope: &'s dyn Scope,
-    sites: &'s [Site],
     /// The steps that are referred to, in order.
     outputs: Vec<(usize, OnceCell<Read>)>,
     message: OnceCell<Read>,
@@ -33,14 +29,13 @@ impl<'s> Given<'s> {
     pub(super) fn new(
         workflow: &'s Workflow,
         scope: &'s dyn Scope,
-        sites: &'s [Site],
+        sites: &[Arc<Site>],
     ) -> Given<'s> {
         let used = sites.iter().flat_map(|site| &site.expression.uses.outputs);
         let used = used.copied().collect::<BTreeSet<_>>();
         Given {
             workflow,
             scope,
-            sites,
             outputs: used
                 .into_iter()
                 .map(|step| (step, OnceCell::new()))
@@ -54,8 +49,8 @@ impl<'s> Given<'s> {
         Element { given: self, item }
     }
 
-    pub(super) fn boolean(&self, expression: &Arc<Expression>) -> Result<bool, EvaluationError> {
-        self.evaluate(expression, |value, _| match value {
+    pub(super) fn boolean(&self, site: &Site) -> Result<bool, EvaluationError> {
+        self.evaluate(site, |value, _| match value {
             Val::Bool(value) => Ok(*value),
             other => {
                 let (expected, got) = ("a bool", other.kind());
@@ -67,15 +62,15 @@ impl<'s> Given<'s> {
     /// Evaluates an expression outside of any element, and makes something of its value.
     pub(super) fn evaluate<T>(
         &self,
-        expression: &Arc<Expression>,
+        site: &Site,
         make: impl for<'a> FnOnce(&Val<'a>, &mut Machine<'a, '_>) -> Result<T, Problem>,
     ) -> Result<T, EvaluationError> {
         let element = self.element(None);
         let mut machine = Machine::new(&element);
-        let value = machine.evaluate(expression);
+        let value = machine.evaluate(&site.expression);
         value
             .and_then(|value| make(&value, &mut machine))
-            .map_err(|problem| self.error(expression, problem))
+            .map_err(|problem| EvaluationError::of(site, problem))
     }
 
     /// The value that a template gives outside of any element.
@@ -83,7 +78,7 @@ impl<'s> Given<'s> {
         let element = self.element(None);
         let mut machine = Machine::new(&element);
         let value = template.value(&mut machine);
-        value.map_err(|failed| self.failed(failed))
+        value.map_err(|failed| EvaluationError::of(&failed.0, failed.1))
     }
 
     /// The text that a template gives, which must be a name.
@@ -91,31 +86,15 @@ impl<'s> Given<'s> {
         let element = self.element(None);
         let mut machine = Machine::new(&element);
         let text = template.text(&mut machine);
-        let text = text.map_err(|failed| self.failed(failed))?;
+        let text = text.map_err(|failed| EvaluationError::of(&failed.0, failed.1))?;
         let checked = spec::check_name("", &text);
-        match (checked, template.expressions().first()) {
-            (Err(error), Some(expression)) => {
+        match (checked, template.expression()) {
+            (Err(error), Some(site)) => {
                 let (got, flaw) = (shorten(&text), error.flaw);
-                Err(self.error(expression, Problem::Name { got, flaw }))
+                Err(EvaluationError::of(site, Problem::Name { got, flaw }))
             }
             // A name without expressions was checked with the definition.
             _ => Ok(text),
-        }
-    }
-
-    pub(super) fn failed(&self, (expression, problem): Failed) -> EvaluationError {
-        self.error(&expression, problem)
-    }
-
-    pub(super) fn error(&self, expression: &Arc<Expression>, problem: Problem) -> EvaluationError {
-        // A step also evaluates what stands in `defaults`.
-        let mut sites = self.sites.iter().chain(&self.workflow.settings.sites);
-        let site = sites.find(|site: &&Site| Arc::ptr_eq(&site.expression, expression));
-        EvaluationError {
-            path: site.map(|site| site.path.to_string()).unwrap_or_default(),
-            place: site.map(|site| site.place).unwrap_or_default(),
-            expression: expression.source.to_string(),
-            problem: Box::new(problem),
         }
     }
 

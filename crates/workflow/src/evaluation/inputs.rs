@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::error::EvaluationError;
 use super::given::Given;
 use crate::compile::{Elements, Programs};
-use crate::expression::{Machine, Problem, Val};
+use crate::expression::{Failed, Machine, Problem, Val};
 use crate::limits::FAN_OUT;
 use crate::scope::Scope;
 use crate::workflow::Workflow;
@@ -38,8 +38,8 @@ impl<'s> Inputs<'s> {
     pub fn items(&self) -> Result<Vec<Value>, EvaluationError> {
         match &self.programs.elements {
             None => Ok(Vec::new()),
-            Some(Elements::Expression(expression)) => {
-                let items = self.given.evaluate(expression, |value, machine| {
+            Some(Elements::Expression(site)) => {
+                let items = self.given.evaluate(site, |value, machine| {
                     let got = value.len().unwrap_or(0);
                     if value.is_list() && got > FAN_OUT {
                         return Err(Problem::TooMany { got });
@@ -51,9 +51,10 @@ impl<'s> Inputs<'s> {
                     other => {
                         let got = Val::of(&other).kind();
                         let expected = "a list";
-                        Err(self
-                            .given
-                            .error(expression, Problem::Expected { expected, got }))
+                        Err(EvaluationError::of(
+                            site,
+                            Problem::Expected { expected, got },
+                        ))
                     }
                 }
             }
@@ -70,7 +71,7 @@ impl<'s> Inputs<'s> {
         let programs = self.programs;
         let element = self.given.element(item);
         let mut machine = Machine::new(&element);
-        let failed = |failed| self.given.failed(failed);
+        let failed = |failed: Failed| EvaluationError::of(&failed.0, failed.1);
         let mut task = programs.fixed.clone();
         let lists = [
             ("argv", &programs.argv),

@@ -22,7 +22,7 @@ pub enum ExpressionFlaw {
         source_text: String,
     },
     /// A variable that does not exist, or not here.
-    #[error("there is no variable `{name}` here, expected {expected}, in `{source_text}`")]
+    #[error("names `{name}`, but there is only {expected} here, in `{source_text}`")]
     UnknownVariable {
         /// What was named.
         name: String,
@@ -32,7 +32,7 @@ pub enum ExpressionFlaw {
         source_text: String,
     },
     /// A parameter that the workflow does not have.
-    #[error("there is no parameter {name:?}, in `{source_text}`")]
+    #[error("names the parameter {name:?}, which does not exist, in `{source_text}`")]
     UnknownParameter {
         /// What was named.
         name: String,
@@ -40,7 +40,7 @@ pub enum ExpressionFlaw {
         source_text: String,
     },
     /// A step that the workflow does not have.
-    #[error("there is no step {name:?}, in `{source_text}`")]
+    #[error("names the step {name:?}, which does not exist, in `{source_text}`")]
     UnknownStep {
         /// What was named.
         name: String,
@@ -48,7 +48,7 @@ pub enum ExpressionFlaw {
         source_text: String,
     },
     /// A function that does not exist.
-    #[error("there is no function `{name}`, in `{source_text}`")]
+    #[error("calls `{name}`, which is no function, in `{source_text}`")]
     UnknownFunction {
         /// What was called.
         name: String,
@@ -56,7 +56,7 @@ pub enum ExpressionFlaw {
         source_text: String,
     },
     /// A function with too few or too many arguments.
-    #[error("`{name}` takes {expected}, got {got}, in `{source_text}`")]
+    #[error("calls `{name}` with {got} arguments, it takes {expected}, in `{source_text}`")]
     Arguments {
         /// The function.
         name: &'static str,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::evaluate::Machine;
 use super::flaw::ExpressionFlaw;
 use super::problem::Problem;
-use super::tree::Expression;
+use super::tree::Site;
 use crate::limits::VALUE_BYTES;
 
 /// A text with expressions in it.
@@ -16,14 +16,14 @@ pub(crate) enum Template {
     /// No expression.
     Plain(Box<str>),
     /// One expression and nothing else: where a value may be, it keeps its type.
-    Whole(Arc<Expression>),
+    Whole(Arc<Site>),
     Parts(Vec<Part>),
 }
 
 #[derive(Debug)]
 pub(crate) enum Part {
     Text(Box<str>),
-    Expression(Arc<Expression>),
+    Expression(Arc<Site>),
 }
 
 /// A value with templates for its texts. Keys are no templates.
@@ -36,7 +36,7 @@ pub(crate) enum JsonTemplate {
 }
 
 /// A template that failed: which expression, and why.
-pub(crate) type Failed = (Arc<Expression>, Problem);
+pub(crate) type Failed = (Arc<Site>, Problem);
 
 /// A piece of a text: plain, or the source of an expression.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,40 +99,37 @@ fn end_of_expression(source: &str) -> Option<usize> {
 }
 
 impl Template {
-    /// The expressions in it.
-    pub(crate) fn expressions(&self) -> Vec<&Arc<Expression>> {
+    /// The first expression in it.
+    pub(crate) fn expression(&self) -> Option<&Arc<Site>> {
         match self {
-            Template::Plain(_) => Vec::new(),
-            Template::Whole(expression) => vec![expression],
-            Template::Parts(parts) => {
-                let expressions = parts.iter().filter_map(|part| match part {
-                    Part::Expression(expression) => Some(expression),
-                    Part::Text(_) => None,
-                });
-                expressions.collect()
-            }
+            Template::Plain(_) => None,
+            Template::Whole(site) => Some(site),
+            Template::Parts(parts) => parts.iter().find_map(|part| match part {
+                Part::Expression(site) => Some(site),
+                Part::Text(_) => None,
+            }),
         }
     }
 
     /// The text it gives.
     pub(crate) fn text<'a>(&self, machine: &mut Machine<'a, '_>) -> Result<String, Failed> {
-        let of = |expression: &Arc<Expression>, machine: &mut Machine<'a, '_>| {
-            let value = machine.evaluate(expression);
+        let of = |site: &Arc<Site>, machine: &mut Machine<'a, '_>| {
+            let value = machine.evaluate(&site.expression);
             let text = value.and_then(|value| value.to_text(machine));
-            text.map_err(|problem| (Arc::clone(expression), problem))
+            text.map_err(|problem| (Arc::clone(site), problem))
         };
         match self {
             Template::Plain(text) => Ok(text.to_string()),
-            Template::Whole(expression) => of(expression, machine),
+            Template::Whole(site) => of(site, machine),
             Template::Parts(parts) => {
                 let mut text = String::new();
                 for part in parts {
                     match part {
                         Part::Text(plain) => text.push_str(plain),
-                        Part::Expression(expression) => {
-                            text.push_str(&of(expression, machine)?);
+                        Part::Expression(site) => {
+                            text.push_str(&of(site, machine)?);
                             if text.len() > VALUE_BYTES {
-                                return Err((Arc::clone(expression), Problem::TooLarge));
+                                return Err((Arc::clone(site), Problem::TooLarge));
                             }
                         }
                     }
@@ -145,10 +142,10 @@ impl Template {
     /// The value it gives: that of the expression when there is nothing else, else a text.
     fn value<'a>(&self, machine: &mut Machine<'a, '_>) -> Result<Value, Failed> {
         match self {
-            Template::Whole(expression) => {
-                let value = machine.evaluate(expression);
+            Template::Whole(site) => {
+                let value = machine.evaluate(&site.expression);
                 let value = value.and_then(|value| value.to_json(machine));
-                value.map_err(|problem| (Arc::clone(expression), problem))
+                value.map_err(|problem| (Arc::clone(site), problem))
             }
             _ => self.text(machine).map(Value::String),
         }

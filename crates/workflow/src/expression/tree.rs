@@ -1,9 +1,11 @@
 //! Expressions as they are evaluated: names are resolved, macros are loops.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::functions::Function;
 use super::operators::Operator;
+use crate::document::Place;
 
 /// An expression that can be evaluated.
 #[derive(Debug)]
@@ -11,6 +13,14 @@ pub(crate) struct Expression {
     pub(crate) source: Box<str>,
     pub(crate) tree: Tree,
     pub(crate) uses: Uses,
+}
+
+/// An expression where it stands. The same expression may stand in many places.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) expression: Arc<Expression>,
+    pub(crate) path: Box<str>,
+    pub(crate) place: Place,
 }
 
 /// What an expression refers to.
