@@ -83,11 +83,17 @@ impl Names {
         self.pods.extend(found.pods);
         self.workers.extend(found.workers);
         self.workflows.extend(found.workflows);
-        let (known, gone): (Vec<_>, Vec<_>) =
-            found.steps.into_iter().partition(|(_, name)| name.is_some());
+        let (known, gone): (Vec<_>, Vec<_>) = found
+            .steps
+            .into_iter()
+            .partition(|(_, name)| name.is_some());
         self.steps.extend(known);
-        self.learn_ended(context, end, gone.into_iter().map(|(step, _)| step).collect())
-            .await;
+        self.learn_ended(
+            context,
+            end,
+            gone.into_iter().map(|(step, _)| step).collect(),
+        )
+        .await;
     }
 
     /// Steps of runs that have ended meanwhile only the store knows.
@@ -170,8 +176,8 @@ impl Names {
     }
 
     fn need_step(&mut self, run: RunId, step: u32, missing: &mut Missing) {
-        if !self.steps.contains_key(&(run, step)) {
-            self.steps.insert((run, step), None);
+        if let std::collections::hash_map::Entry::Vacant(entry) = self.steps.entry((run, step)) {
+            entry.insert(None);
             missing.steps.push((run, step));
         }
     }

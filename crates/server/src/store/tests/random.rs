@@ -307,7 +307,11 @@ fn assert_run(state: &State, reader: &Reader, run: &RunRecord) {
     let (then, steps) = reader.run_at(id, now, 0, 1_000).unwrap().unwrap();
     assert_eq!(then.phase, run.phase, "{id}");
     for (step, then) in page.items.iter().zip(&steps.items) {
-        assert_eq!((step.phase, step.round), (then.phase, then.round), "{id} {step:?}");
+        assert_eq!(
+            (step.phase, step.round),
+            (then.phase, then.round),
+            "{id} {step:?}"
+        );
         assert_eq!(step.fan, then.fan, "{id} {step:?}");
     }
     let mut counted = [0_u32; Phase::ALL.len()];
@@ -357,7 +361,12 @@ fn assert_same(state: &State, task: &TaskRecord) {
             assert_eq!(task.group, view.group);
             // What waits for its run waits for no time.
             let until = view.until.filter(|_| view.reason != Reason::Paused);
-            assert_eq!(task.until.filter(|_| view.reason != Reason::Paused), until, "{}", task.key);
+            assert_eq!(
+                task.until.filter(|_| view.reason != Reason::Paused),
+                until,
+                "{}",
+                task.key
+            );
             assert_eq!(task.finished_at, None, "{}", task.key);
         }
         None => {
@@ -386,7 +395,9 @@ const TABLES: [&str; 12] = [
 fn rows(store: &TestStore, table: &str) -> Vec<String> {
     let path = store.dir.path().join("store.db");
     let connection = rusqlite::Connection::open(path).unwrap();
-    let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+    let mut statement = connection
+        .prepare(&format!("SELECT * FROM {table}"))
+        .unwrap();
     let width = statement.column_count();
     let rows = statement.query_map([], |row| {
         let value = |at| row.get::<_, rusqlite::types::Value>(at);
