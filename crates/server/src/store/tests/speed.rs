@@ -7,7 +7,7 @@ use capataz_api::proto::TaskSpec;
 use capataz_engine::{NodeKind, On, Outcome};
 
 use super::driver::{Driver, TestStore, spec};
-use super::runs::{node, version};
+use super::run_driver::{node, version};
 use crate::store::Batch;
 
 const TASKS: usize = 200_000;
