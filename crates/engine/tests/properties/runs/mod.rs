@@ -1,0 +1,44 @@
+//! Random workflows and runs, steered at random, against a model of the rules: no step starts before
+//! what it waits for is decided, each is decided once in a round, every run ends as it was bound to,
+//! and the owner of the state is asked as long as there is something to do, and no longer.
+
+mod fate;
+mod model;
+mod rules;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use world::World;
+
+/// Things done to one world.
+const ACTIONS: u64 = 120;
+
+fn play(seeds: std::ops::Range<u64>) {
+    let (mut decided, mut ended, mut reopened) = (0, 0, 0);
+    for seed in seeds {
+        let mut world = World::new(seed);
+        let played = catch_unwind(AssertUnwindSafe(|| {
+            for _ in 0..ACTIONS {
+                world.act();
+            }
+            world.come_to_an_end();
+        }));
+        if let Err(panic) = played {
+            println!("seed {seed}, after {:#?}", world.trail);
+            resume_unwind(panic);
+        }
+        decided += world.model.decided;
+        ended += world.model.ended;
+        reopened += world.reopened;
+    }
+    assert!(
+        decided > 5_000 && ended > 800 && reopened > 150,
+        "too little happened: {decided} steps, {ended} runs, {reopened} opened again"
+    );
+}
+
+#[test]
+fn runs_keep_to_their_rules() {
+    play(0..60);
+}
