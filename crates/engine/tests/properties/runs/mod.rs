@@ -9,10 +9,20 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use capataz_engine::Event;
 use world::World;
 
 /// Things done to one world.
 const ACTIONS: u64 = 120;
+/// Events shown when a world fails.
+const TRAIL: usize = 30;
+
+/// What happened in a world.
+pub(crate) fn events(seed: u64) -> Vec<Event> {
+    let mut world = World::new(seed);
+    (0..ACTIONS).for_each(|_| world.act());
+    world.events
+}
 
 fn play(seeds: std::ops::Range<u64>) {
     let (mut decided, mut ended, mut reopened) = (0, 0, 0);
@@ -25,7 +35,9 @@ fn play(seeds: std::ops::Range<u64>) {
             world.come_to_an_end();
         }));
         if let Err(panic) = played {
-            println!("seed {seed}, after {:#?}", world.trail);
+            // For whoever has to find out why.
+            let last = world.events.len().saturating_sub(TRAIL);
+            println!("seed {seed}, after {:#?}", &world.events[last..]);
             resume_unwind(panic);
         }
         decided += world.model.decided;

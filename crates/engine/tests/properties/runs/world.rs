@@ -1,11 +1,9 @@
 //! Workflows, runs and workers, and what happens to them by chance.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use capataz_engine::{
-    Attempt, Begin, Closing, Command, Due, Hello, Key, NewRun, NewTask, NodeKind, Outcome, Policy,
-    Reason, Reopening, Report, RunId, RunKey, Settings, Span, StartRun, Submission, TaskId,
+    Attempt, Begin, Closing, Command, Due, Event, Hello, Key, NewRun, NewTask, NodeKind, Outcome,
+    Policy, Reason, Reopening, Report, RunId, RunKey, Settings, Span, StartRun, Submission, TaskId,
     Timestamp, Usage, Version, Which, limits,
 };
 
@@ -15,8 +13,6 @@ use crate::chance::Chance;
 use crate::witness::Witness;
 
 const BEGIN: Timestamp = Timestamp(1_700_000_000_000_000);
-/// Events shown when a world fails.
-const TRAIL: usize = 30;
 /// Rounds of work after which everything must be over: far more than any world needs.
 const PATIENCE: u32 = 5_000;
 /// The state is restored from its entries after so many actions.
@@ -31,8 +27,8 @@ pub(crate) struct World {
     epoch: u64,
     actions: u64,
     pub(crate) reopened: u64,
-    /// The last things that happened, for whoever has to find out why it failed.
-    pub(crate) trail: VecDeque<String>,
+    /// Everything that happened.
+    pub(crate) events: Vec<Event>,
 }
 
 impl World {
@@ -46,7 +42,7 @@ impl World {
             epoch: 0,
             actions: 0,
             reopened: 0,
-            trail: VecDeque::new(),
+            events: Vec::new(),
         };
         for number in 0..3 {
             let settings = settings(&mut world.chance);
@@ -159,10 +155,7 @@ impl World {
             return 0;
         };
         for event in &outcome.events {
-            self.trail.push_back(format!("{:?}", event.change));
-            if self.trail.len() > TRAIL {
-                self.trail.pop_front();
-            }
+            self.events.push(event.clone());
             self.model.fold(event);
         }
         if !outcome.events.is_empty() {
