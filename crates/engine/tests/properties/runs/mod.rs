@@ -2,6 +2,7 @@
 //! what it waits for is decided, each is decided once in a round, every run ends as it was bound to,
 //! and the owner of the state is asked as long as there is something to do, and no longer.
 
+mod documented;
 mod fate;
 mod model;
 mod rules;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use capataz_engine::{
-    Attempt, Change, Event, Key, Next, Node, NodeKind, Phase, RunId, RunPhase, Settings,
+    Attempt, Change, Event, Key, Next, Node, NodeKind, Phase, RunId, RunPhase, RunReason, Settings,
     StepOutcome, StepReason, TaskId, Version, WorkflowId,
 };
 
@@ -145,7 +145,9 @@ impl Model {
                 run.steps.resize(run.nodes.len(), Step::new(0));
             }
             Change::RunReopened { run, steps, .. } => self.reopened(*run, steps),
-            Change::RunEnded { run, phase, .. } => self.run_ended(*run, *phase),
+            Change::RunEnded {
+                run, phase, reason, ..
+            } => self.run_ended(*run, *phase, *reason),
             _ => self.fold_step(&event.change),
         }
     }
@@ -386,7 +388,7 @@ impl Model {
     }
 
     /// The run must have ended as it was bound to.
-    fn run_ended(&mut self, id: RunId, phase: RunPhase) {
+    fn run_ended(&mut self, id: RunId, phase: RunPhase, reason: RunReason) {
         let fates = self.fates;
         let run = self.live(id);
         let decided = run.steps.iter().map(|step| step.decided);
@@ -400,6 +402,8 @@ impl Model {
         let expected = match (run.cancelled, failed) {
             (true, _) => RunPhase::Cancelled,
             (false, true) => RunPhase::Failed,
+            // All went well, but what it was to return could not be worked out.
+            (false, false) if reason == RunReason::Template => RunPhase::Failed,
             (false, false) => RunPhase::Succeeded,
         };
         assert_eq!(phase, expected, "{id}");

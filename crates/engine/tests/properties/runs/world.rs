@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use capataz_engine::{
     Attempt, Begin, Closing, Command, Due, Event, Hello, Key, NewRun, NewTask, NodeKind, Outcome,
-    Policy, Reason, Reopening, Report, RunId, RunKey, Settings, Span, StartRun, Submission, TaskId,
-    Timestamp, Usage, Version, Which, limits,
+    Policy, Reason, Reopening, Report, RunId, RunKey, RunView, Settings, Span, StartRun,
+    Submission, TaskId, Timestamp, Usage, Version, Which, limits,
 };
 
 use super::fate::{Fate, Fates, grow, settings, version};
@@ -75,6 +75,11 @@ impl World {
             let [live, restored] = self.witness.next_due();
             assert_eq!(live.is_some(), restored.is_some(), "{live:?} {restored:?}");
         }
+    }
+
+    /// Runs that are not over.
+    pub(crate) fn runs(&self) -> Vec<RunView> {
+        self.witness.state.run_views()
     }
 
     fn happen(&mut self) {
@@ -181,10 +186,7 @@ impl World {
             Due::Run(run) => Command::AdvanceRun { run },
             Due::End(run) => Command::EndRun {
                 run,
-                closing: Ok(Closing {
-                    result: Bytes::new(),
-                    successor: self.successor(run).map(Box::new),
-                }),
+                closing: self.closing(run),
             },
             Due::Step {
                 run,
@@ -196,6 +198,21 @@ impl World {
                 begin: self.begin(run, step, elements),
             },
         }
+    }
+
+    /// Mostly well; now and then the result, or the successor, is no good.
+    fn closing(&mut self, run: RunId) -> Result<Closing, String> {
+        if self.chance.percent(10) {
+            return Err("broken".to_owned());
+        }
+        let mut successor = self.successor(run);
+        if self.chance.percent(10) {
+            successor.iter_mut().for_each(|new| new.priority = 0);
+        }
+        Ok(Closing {
+            result: Bytes::new(),
+            successor: successor.map(Box::new),
+        })
     }
 
     fn successor(&mut self, run: RunId) -> Option<NewRun> {
