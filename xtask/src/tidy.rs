@@ -50,6 +50,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "capataz-drawing",
             "capataz-server",
             "capataz-worker",
+            "capataz-workflow",
         ],
     ),
     (

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     bench, completions, demo, dev, doctor, events, explain, group, journal, logs, pod, serve,
-    stats, submit, task, token, wait, worker,
+    stats, submit, task, token, wait, worker, workflow,
 };
 use crate::output::Format;
 
@@ -73,6 +73,7 @@ pub(crate) enum Command {
     Pod(pod::Pod),
     Stats(stats::Stats),
     Events(events::Events),
+    Workflow(workflow::Workflow),
     Explain(explain::Explain),
     Token(token::Token),
     Bench(bench::Bench),

@@ -10,14 +10,6 @@ mod commands;
 mod demo;
 mod doctor;
 mod failure;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "`workflow import` is the command for it"
-    )
-)]
 mod import;
 mod local;
 mod logging;

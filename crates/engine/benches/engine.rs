@@ -70,6 +70,7 @@ impl Desk {
             desk.carry_out(Command::Join(Hello {
                 name: format!("w{number}"),
                 incarnation: 1,
+                connection: 0,
                 host: "host".to_owned(),
                 build: "1".to_owned(),
                 pod: format!("p{number}"),

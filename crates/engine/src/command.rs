@@ -300,6 +300,9 @@ pub struct Hello {
     pub name: String,
     /// New with every start of the process.
     pub incarnation: u128,
+    /// Which of the process's connections says it, counted from 1; 0 when nobody counts. It is on
+    /// record, so that a hello that comes late is known for one by the next leader, too.
+    pub connection: u64,
     /// Where it runs.
     pub host: String,
     /// Its build version.

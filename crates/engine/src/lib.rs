@@ -61,7 +61,7 @@ pub use run::{
     Begin, Closing, NewRun, ParseRunIdError, Reopening, RunId, RunKey, RunPhase, RunReason,
     StartRun, StepOutcome, StepReason, Which,
 };
-pub use run_view::{RunView, WorkflowView};
+pub use run_view::{OpenStep, RunView, WorkflowView};
 pub use state::{EntryKey, LimitsInForce, RestoreError, State};
 pub use time::{Span, Timestamp};
 pub use token::{NewToken, ParseTokenIdError, Role, Token, TokenId};

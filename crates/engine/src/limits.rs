@@ -38,6 +38,9 @@ pub const WORKFLOWS: usize = 100_000;
 pub const LIVE_RUNS: usize = 1_000_000;
 /// Steps of a run, with those that were added to it: the same as of a workflow.
 pub const RUN_STEPS: usize = 100_000;
+/// Bytes of a version of a workflow, and of what is kept of an ended run that runs again: with what
+/// else a turn may hold, one record of the journal must take it.
+pub const VERSION_BYTES: usize = 5 * 1024 * 1024;
 /// Items of a fan-out.
 pub const FAN_OUT: u32 = 100_000;
 /// Bytes of one output that other steps refer to: every run under way is held in memory.

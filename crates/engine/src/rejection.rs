@@ -47,6 +47,12 @@ pub enum Rejection {
         /// The name.
         name: String,
     },
+    /// Its process has said hello on a later connection: what this one says of it is out of date.
+    #[error("worker {name:?} has said hello on a later connection")]
+    LateHello {
+        /// The name.
+        name: String,
+    },
     /// The worker still holds leases.
     #[error("worker {name:?} still holds {leases} leases")]
     WorkerBusy {

@@ -1,116 +1,199 @@
-//! What can be seen of workflows and runs from outside.
+//! What can be seen of workflows and runs from outside, and what keeps a run from going on.
 
+use crate::id::{Key, TaskId};
+use crate::reason::Phase;
 use crate::run::{RunId, RunPhase, RunReason};
-use crate::state::{Run, State, Workflow};
+use crate::state::{Run, State, Status, StepLink, Task, Workflow};
 use crate::time::Timestamp;
+use crate::workflow::{Settings, Version};
 
-/// A workflow that is registered or has runs.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// A workflow that is registered or has a live run.
+#[derive(Clone, PartialEq, Debug)]
 pub struct WorkflowView {
     /// Its name.
     pub name: String,
-    /// The number of the version that new runs follow; `None` when it is not registered.
+    /// The number of the version that new runs follow; none for one that is not registered.
     pub registered: Option<u32>,
+    /// What holds for its runs now.
+    pub settings: Settings,
     /// Runs that are not over.
     pub runs: u32,
     /// Those of them that are under way.
     pub running: u32,
-    /// Live tasks of their steps.
+    /// Runs that wait for their turn. Those that wait for a conflict key are not among them.
+    pub waiting: u32,
+    /// Tasks of its steps that wait or run.
     pub tasks: u32,
     /// Runs that failed in a row.
     pub failures: u32,
-    /// Until when new runs wait because of that.
+    /// New runs wait until then, because so many failed.
     pub held_until: Option<Timestamp>,
 }
 
-/// A run that is not over.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// A live run.
+#[derive(Clone, PartialEq, Debug)]
 pub struct RunView {
-    /// Its id.
-    pub id: RunId,
     /// The name of its workflow.
     pub workflow: String,
     /// The number of the version that it follows.
     pub version: u32,
+    /// Its steps, and how many of them are not over.
+    pub steps: (u32, u32),
     /// Queued or running.
     pub phase: RunPhase,
-    /// Why it waits, or that it is paused.
+    /// Why.
     pub reason: RunReason,
-    /// The run that holds its conflict key, when it waits for that.
+    /// A caller cancelled it, and its end is on its way.
+    pub cancelled: bool,
+    /// The run that has its conflict key, when that is another.
     pub holder: Option<RunId>,
-    /// A caller cancelled it: what is left of it is being ended.
-    pub cancelling: bool,
-    /// Its steps.
-    pub steps: u32,
-    /// Those of them that are not over.
-    pub open: u32,
-    /// Live tasks of its steps.
-    pub tasks: u32,
+    /// The run's place among those of its workflow that wait for their turn, from 0.
+    pub place: Option<u32>,
+    /// New runs of its workflow wait until then.
+    pub held_until: Option<Timestamp>,
+    /// Runs of its workflow under way, and how many there may be.
+    pub runs: (u32, Option<u32>),
+    /// Tasks of steps of its workflow that wait or run, and how many there may be.
+    pub tasks: (u32, Option<u32>),
+    /// Steps that are not over, some of them in the order of the graph.
+    pub open: Vec<OpenStep>,
+}
+
+/// A step that is not over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenStep {
+    /// Its number.
+    pub step: u32,
+    /// Its name.
+    pub name: String,
+    /// Blocked, queued (it may start) or running.
+    pub phase: Phase,
+    /// The steps that it still waits for, by name; some of them.
+    pub after: Vec<String>,
+    /// Items of a fan-out that were not started yet.
+    pub unstarted: u32,
+    /// Its live tasks; some of them.
+    pub tasks: Vec<Key>,
 }
 
 impl State {
-    /// All workflows, in the order in which they came to be known.
+    /// All workflows, by name.
     pub fn workflow_views(&self) -> Vec<WorkflowView> {
-        self.runs.workflows.values().map(view_workflow).collect()
+        let ids = self.runs.names.values();
+        ids.filter_map(|id| self.workflow(*id)).map(view).collect()
     }
 
-    /// A workflow that is registered or has runs.
+    /// One workflow.
     pub fn workflow_view(&self, name: &str) -> Option<WorkflowView> {
-        let id = self.runs.names.get(name)?;
-        self.workflow(*id).map(view_workflow)
+        Some(view(self.workflow(*self.runs.names.get(name)?)?))
     }
 
-    /// All runs that are not over, in accept order.
-    pub fn run_views(&self) -> Vec<RunView> {
-        let runs = self.runs.runs.iter();
-        runs.map(|(id, run)| self.view_run(*id, run)).collect()
+    /// The version of a workflow that new runs follow, with its number.
+    pub fn registered_version(&self, name: &str) -> Option<(u32, &Version)> {
+        let workflow = self.workflow(*self.runs.names.get(name)?)?;
+        let number = workflow.registered?;
+        Some((number, &workflow.versions.get(&number)?.plan.version))
     }
 
-    /// A run; `None` when it is over or never was.
-    pub fn run_view(&self, id: RunId) -> Option<RunView> {
-        Some(self.view_run(id, self.run(id)?))
+    /// All live runs, in accept order, without their steps.
+    pub fn run_views(&self) -> Vec<(RunId, RunView)> {
+        let ids = self.runs.runs.keys();
+        ids.filter_map(|id| Some((*id, self.run_view(*id, 0)?)))
+            .collect()
     }
 
-    fn view_run(&self, id: RunId, run: &Run) -> RunView {
-        let holder = run.conflict.as_deref();
-        let holder = holder.and_then(|key| self.runs.holder(run.workflow, key));
+    /// A live run with at most `steps` of its open steps; `None` when it has ended or never was.
+    pub fn run_view(&self, id: RunId, steps: usize) -> Option<RunView> {
+        let run = self.run(id)?;
+        let workflow = self.workflow(run.workflow)?;
+        let key = run.conflict.as_deref();
+        let holder = key.and_then(|key| self.runs.holder(run.workflow, key));
         let holder = holder.filter(|holder| *holder != id && !run.began);
-        let workflow = self.workflow(run.workflow);
-        RunView {
-            id,
-            workflow: workflow.map_or_else(String::new, |workflow| workflow.name.clone()),
+        let settings = workflow.settings().cloned().unwrap_or_default();
+        let waits = workflow.waiting.iter().position(|(_, other)| *other == id);
+        let (phase, reason) = match (run.began, holder) {
+            (true, _) if run.paused => (RunPhase::Running, RunReason::Paused),
+            (true, _) => (RunPhase::Running, RunReason::None),
+            (false, Some(_)) => (RunPhase::Queued, RunReason::Conflict),
+            (false, None) if workflow.held_until.is_some() => {
+                (RunPhase::Queued, RunReason::Backoff)
+            }
+            (false, None) if !workflow.has_room_for_run() => (RunPhase::Queued, RunReason::MaxRuns),
+            (false, None) => (RunPhase::Queued, RunReason::None),
+        };
+        Some(RunView {
+            workflow: workflow.name.clone(),
             version: run.version,
-            phase: match run.began {
-                true => RunPhase::Running,
-                false => RunPhase::Queued,
-            },
-            reason: reason(run, holder, workflow),
+            steps: (run.steps.len() as u32, run.open),
+            phase,
+            reason,
+            cancelled: run.cancelled,
             holder,
-            cancelling: run.cancelled,
-            steps: run.steps.len() as u32,
-            open: run.open,
-            tasks: run.tasks.len() as u32,
+            place: waits.map(|place| place as u32),
+            held_until: workflow.held_until,
+            runs: (workflow.running, settings.max_runs),
+            tasks: (workflow.tasks, settings.max_steps),
+            open: self.open_steps(run, steps),
+        })
+    }
+
+    /// The run and the step that a live task is, with its element of a fan-out.
+    pub fn step_of(&self, task: TaskId) -> Option<(RunId, u32, Option<u32>)> {
+        let StepLink {
+            run, step, element, ..
+        } = self.tasks.get(task).and_then(Task::step)?;
+        Some((run, step, element))
+    }
+
+    fn open_steps(&self, run: &Run, most: usize) -> Vec<OpenStep> {
+        let steps = (0_u32..).zip(&run.steps);
+        let open = steps.filter(|(_, step)| !matches!(step.status, Status::Over(_)));
+        let mut open: Vec<OpenStep> = open
+            .take(most)
+            .filter_map(|(number, step)| {
+                let node = run.plan.node(number)?;
+                let is_over = |step: u32| {
+                    let status = run.step(step).map(|step| step.status);
+                    matches!(status, Some(Status::Over(_)))
+                };
+                let before = node.after.iter().filter(|edge| !is_over(edge.step));
+                let before = before.filter_map(|edge| Some(run.plan.node(edge.step)?.name.clone()));
+                Some(OpenStep {
+                    step: number,
+                    name: node.name.clone(),
+                    phase: match step.status {
+                        Status::Ready => Phase::Queued,
+                        Status::Running | Status::Ended(_) => Phase::Running,
+                        _ => Phase::Blocked,
+                    },
+                    after: before.take(most).collect(),
+                    unstarted: step.fan.as_ref().map_or(0, |fan| fan.count - fan.next),
+                    tasks: Vec::new(),
+                })
+            })
+            .collect();
+        for task in &run.tasks {
+            let link = self.tasks.get(*task).and_then(Task::step);
+            let Some(link) = link else { continue };
+            let place = open.binary_search_by_key(&link.step, |step| step.step);
+            if let Ok(place) = place
+                && open[place].tasks.len() < most
+            {
+                open[place].tasks.push(task.key());
+            }
         }
+        open
     }
 }
 
-fn reason(run: &Run, holder: Option<RunId>, workflow: Option<&Workflow>) -> RunReason {
-    match workflow {
-        _ if run.paused => RunReason::Paused,
-        _ if run.began => RunReason::None,
-        _ if holder.is_some() => RunReason::Conflict,
-        Some(workflow) if workflow.held_until.is_some() => RunReason::Backoff,
-        Some(workflow) if !workflow.has_room_for_run() => RunReason::MaxRuns,
-        _ => RunReason::None,
-    }
-}
-
-fn view_workflow(workflow: &Workflow) -> WorkflowView {
+fn view(workflow: &Workflow) -> WorkflowView {
     WorkflowView {
         name: workflow.name.clone(),
         registered: workflow.registered,
+        settings: workflow.settings().cloned().unwrap_or_default(),
         runs: workflow.live,
         running: workflow.running,
+        waiting: workflow.waiting.len() as u32,
         tasks: workflow.tasks,
         failures: workflow.failures,
         held_until: workflow.held_until,

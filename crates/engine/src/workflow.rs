@@ -24,6 +24,19 @@ pub struct Version {
     pub definition: Bytes,
 }
 
+/// What a step takes in a graph, beside its name and its edges.
+const NODE_BYTES: usize = 16;
+/// What an edge takes in a graph.
+const EDGE_BYTES: usize = 6;
+
+impl Version {
+    /// About how many bytes of a record it takes.
+    pub fn size(&self) -> usize {
+        let node = |node: &Node| node.name.len() + NODE_BYTES + node.after.len() * EDGE_BYTES;
+        self.definition.len() + self.graph.steps.iter().map(node).sum::<usize>()
+    }
+}
+
 /// What holds for all runs of a workflow.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Settings {

@@ -268,6 +268,7 @@ pub fn hello(hello: proto::Hello) -> Result<Hello, ConvertError> {
     Ok(Hello {
         name: hello.name,
         incarnation: u128::from_be_bytes(incarnation),
+        connection: hello.connection,
         host: hello.host,
         build: hello.build.chars().take(NAME_BYTES).collect(),
         pod: hello.pod,

@@ -57,6 +57,7 @@ impl ToProblem for Rejection {
             Rejection::WorkerNameTaken { .. } => problem(Code::WorkerNameTaken),
             Rejection::WorkerReplaced { .. } => problem(Code::WorkerReplaced),
             Rejection::WorkerBusy { .. } => problem(Code::WorkerBusy),
+            Rejection::LateHello { .. } => problem(Code::UnknownWorker),
             Rejection::DedupConflict { index, .. } => {
                 problem(Code::DedupConflict).field(format!("tasks[{index}].dedup_key"))
             }

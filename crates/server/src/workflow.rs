@@ -1,62 +1,250 @@
-//! The bridge between what a workflow is (`capataz_workflow`) and what the engine knows of it.
-//! Nothing in here decides anything.
+//! The only bridge between what a workflow is and what the engine knows of it.
+//!
+//! Definitions are compiled here, and what is compiled is remembered by its content, for REST and
+//! for the owner alike. Nothing here reads the state or changes it.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use capataz_api::limits::TAGS;
 use capataz_engine::{
-    Backoff, Edge, Graph, Hold, Join, Node, NodeKind, On, Settings, Span, Version,
+    Backoff, Edge, Graph, Hold, Join, NewRun, Node, NodeKind, On, RunId, RunKey, Settings, Span,
+    Version,
 };
-use capataz_workflow::{Kind, Refusal, Step, Workflow};
+use capataz_workflow::limits::RUN_VALUE_BYTES;
+use capataz_workflow::{
+    EvaluationError, Kind, Output, ParameterRefusal, Refusal, Scope, Step, Workflow,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::convert::hash;
+use crate::convert;
 
-/// Compiled workflows at hand: those of the runs under way are asked for again and again, and one
-/// takes some ten times its text.
-const COMPILED_KEPT: usize = 256;
+/// Steps of compiled workflows that are remembered: some hundreds of megabytes at the most.
+const STEPS_REMEMBERED: usize = 200_000;
 
-/// Bytes of a version on record, its definition as JSON and its graph: with what else a turn may
-/// hold, a record of the journal must take it.
-pub const VERSION_BYTES: usize = 5 << 20;
-
-/// A workflow that does not fit into a record of the journal.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the workflow takes {got} bytes on record, at most {VERSION_BYTES} fit")]
-pub struct TooLarge {
-    /// What it takes.
-    pub got: usize,
+/// A definition that was compiled, as it is to be registered or followed.
+pub struct Compiled {
+    /// The workflow.
+    pub workflow: Arc<Workflow>,
+    /// What the engine is given of it.
+    pub version: Version,
 }
 
-/// What the engine keeps of a checked workflow.
+/// Labels of a run, and whatever else only the store looks at: a run's body, as JSON.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunBody {
+    /// Its labels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The client's key for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// What is asked of a run beside its parameters.
+#[derive(Clone, Default)]
+pub struct Wishes {
+    /// Labels on top of those of the workflow.
+    pub tags: Vec<String>,
+    /// Its priority, if not the workflow's.
+    pub priority: Option<u8>,
+    /// Its conflict key, if not the workflow's.
+    pub conflict: Option<String>,
+    /// The client's key for it, with the hash of what is asked under it.
+    pub key: Option<(String, u128)>,
+    /// How long its steps are expected to take, in milliseconds.
+    pub expected: Vec<u32>,
+    /// The run that it repeats, and how many came before it.
+    pub repeats: Option<(RunId, u32)>,
+}
+
+/// Why a run cannot be made of a workflow. Nothing is started.
+#[derive(Debug, thiserror::Error)]
+pub enum NewRunError {
+    /// Its parameters are not what the workflow asks for.
+    #[error("{0}")]
+    Parameters(#[from] ParameterRefusal),
+    /// An expression that is evaluated when a run starts fails.
+    #[error("{0}")]
+    Expression(#[from] EvaluationError),
+    /// The workflow's tags and those asked for are too many.
+    #[error("a run has at most {TAGS} tags, got {got}")]
+    Tags {
+        /// How many.
+        got: usize,
+    },
+    /// The message that it would begin with is too large.
+    #[error("the message of a run has at most {RUN_VALUE_BYTES} bytes, got {got}")]
+    Message {
+        /// Its size.
+        got: usize,
+    },
+}
+
+/// Compiles a definition in YAML or JSON.
 ///
 /// # Errors
 ///
-/// [`TooLarge`].
-pub fn version(workflow: &Workflow) -> Result<Version, TooLarge> {
+/// All of its flaws.
+pub fn compile(text: &str) -> Result<Compiled, Refusal> {
+    Ok(of(Workflow::parse(text)?))
+}
+
+/// A compiled workflow as it is to be registered or followed.
+pub fn of(workflow: Workflow) -> Compiled {
     let definition = Bytes::from(workflow.to_json().to_string());
     let version = Version {
-        content: hash(&definition),
-        settings: settings(workflow),
-        graph: Graph {
-            steps: workflow.steps().iter().map(node).collect(),
-        },
+        content: convert::hash(&definition),
+        settings: settings(&workflow),
+        graph: graph(&workflow),
         definition,
     };
-    match crate::owner::version_size(&version) {
-        got if got > VERSION_BYTES => Err(TooLarge { got }),
-        _ => Ok(version),
+    let workflow = Arc::new(workflow);
+    remember(version.content, Arc::clone(&workflow));
+    Compiled { workflow, version }
+}
+
+/// The workflow of a version that was compiled before: by this process, or by another.
+///
+/// # Errors
+///
+/// What is wrong with it, when an older or newer Capataz has taken what this one does not.
+pub fn compiled(version: &Version) -> Result<Arc<Workflow>, Refusal> {
+    if let Some(workflow) = known().get(&version.content) {
+        return Ok(Arc::clone(workflow));
+    }
+    let text = String::from_utf8_lossy(&version.definition);
+    let workflow = Arc::new(Workflow::parse(&text)?);
+    remember(version.content, Arc::clone(&workflow));
+    Ok(workflow)
+}
+
+/// A run of a workflow, with everything that is worked out when it starts.
+///
+/// # Errors
+///
+/// [`NewRunError`].
+pub fn new_run(
+    workflow: &Workflow,
+    given: &Map<String, Value>,
+    wishes: Wishes,
+) -> Result<NewRun, NewRunError> {
+    let parameters = workflow.parameters(given)?;
+    let scope = Beginning {
+        parameters: &parameters,
+    };
+    let mut tags = workflow.tags(&scope)?;
+    tags.extend(wishes.tags);
+    tags.sort_unstable();
+    tags.dedup();
+    if tags.len() > TAGS {
+        return Err(NewRunError::Tags { got: tags.len() });
+    }
+    let conflict = match wishes.conflict {
+        Some(key) => Some(key),
+        None => workflow.conflict_key(&scope)?,
+    };
+    let message = workflow.message(&scope)?;
+    let message = message.map_or_else(Bytes::new, |message| Bytes::from(message.to_string()));
+    if message.len() > RUN_VALUE_BYTES {
+        return Err(NewRunError::Message { got: message.len() });
+    }
+    let key = wishes.key.as_ref().map(|(key, content)| RunKey {
+        id: convert::hash(&[workflow.name().as_bytes(), &[0], key.as_bytes()].concat()),
+        content: *content,
+    });
+    let body = RunBody {
+        tags,
+        key: wishes.key.map(|(key, _)| key),
+    };
+    let priority = workflow.priority().min(u8::MAX.into()) as u8;
+    let (previous, repetition) = wishes.repeats.unzip();
+    Ok(NewRun {
+        parameters: Bytes::from(parameters.to_string()),
+        message,
+        body: body.write(),
+        key,
+        conflict,
+        priority: wishes.priority.unwrap_or(priority),
+        expected: wishes.expected,
+        repetition: repetition.unwrap_or(0),
+        previous,
+    })
+}
+
+impl RunBody {
+    /// Reads a run's body; one that is none has nothing in it.
+    pub fn read(body: &[u8]) -> RunBody {
+        serde_json::from_slice(body).unwrap_or_default()
+    }
+
+    /// The body as the engine passes it on.
+    pub fn write(&self) -> Bytes {
+        // Texts are always JSON.
+        Bytes::from(serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
+/// A run before it begins: expressions of the workflow as a whole see its parameters only.
+struct Beginning<'a> {
+    parameters: &'a Value,
+}
+
+impl Scope for Beginning<'_> {
+    fn run_id(&self) -> &str {
+        ""
+    }
+
+    fn version(&self) -> u64 {
+        0
+    }
+
+    fn params(&self) -> &Value {
+        self.parameters
+    }
+
+    fn output(&self, _: usize) -> Output<'_> {
+        Output::None
+    }
+
+    fn state(&self, _: usize) -> &str {
+        "blocked"
+    }
+
+    fn message(&self) -> Option<std::borrow::Cow<'_, [u8]>> {
+        None
+    }
+}
+
+type Known = HashMap<u128, Arc<Workflow>>;
+
+/// What was compiled lately. Contents are hashes of definitions, so nothing in it is ever stale.
+fn known() -> MutexGuard<'static, Known> {
+    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+    // A panic with the lock would leave a map, which is still one.
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn remember(content: u128, workflow: Arc<Workflow>) {
+    let mut known = known();
+    let steps: usize = known.values().map(|known| known.steps().len() + 1).sum();
+    if steps > STEPS_REMEMBERED {
+        known.clear();
+    }
+    known.insert(content, workflow);
+}
+
 fn settings(workflow: &Workflow) -> Settings {
-    let definition = workflow.definition();
-    let hold = workflow.backoff().map(|hold| Hold {
-        after: hold.after,
+    let micros = |span: std::time::Duration| Span(u64::try_from(span.as_micros()).unwrap_or(0));
+    let hold = workflow.backoff().map(|backoff| Hold {
+        after: backoff.after,
         pause: Backoff {
-            initial: span(hold.initial),
-            factor_percent: (hold.factor * 100.0).round() as u32,
-            cap: span(hold.max),
+            initial: micros(backoff.initial),
+            factor_percent: (backoff.factor * 100.0) as u32,
+            cap: micros(backoff.max),
             jitter_percent: 0,
         },
     });
@@ -64,12 +252,14 @@ fn settings(workflow: &Workflow) -> Settings {
         max_runs: workflow.max_runs(),
         max_steps: workflow.max_steps(),
         hold,
-        asks_at_end: definition.repeat.is_some() || definition.result.is_some(),
+        asks_at_end: workflow.repeat_max().is_some() || workflow.definition().result.is_some(),
     }
 }
 
-fn span(duration: std::time::Duration) -> Span {
-    Span(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+fn graph(workflow: &Workflow) -> Graph {
+    Graph {
+        steps: workflow.steps().iter().map(node).collect(),
+    }
 }
 
 fn node(step: &Step) -> Node {
@@ -90,44 +280,13 @@ fn node(step: &Step) -> Node {
         },
         kind: match (step.kind, step.has_for_each) {
             (Kind::Noop, _) => NodeKind::Noop,
-            (Kind::Task, false) => NodeKind::Task,
             (Kind::Task, true) => NodeKind::FanOut,
+            (Kind::Task, false) => NodeKind::Task,
         },
         conditional: step.has_when,
         allow_failure: step.allow_failure,
         keeps_output: step.keeps_output,
         alters_message: step.alters_message,
         parallelism: step.parallelism,
-    }
-}
-
-/// Workflows compiled from what the engine keeps, by the hash of their definition.
-#[derive(Default)]
-pub struct Compiled {
-    known: HashMap<u128, Arc<Workflow>>,
-    /// The oldest first.
-    order: VecDeque<u128>,
-}
-
-impl Compiled {
-    /// The workflow of a version.
-    ///
-    /// # Errors
-    ///
-    /// What its definition is refused for: it was written by another version of Capataz.
-    pub fn of(&mut self, version: &Version) -> Result<Arc<Workflow>, Refusal> {
-        if let Some(workflow) = self.known.get(&version.content) {
-            return Ok(Arc::clone(workflow));
-        }
-        let text = String::from_utf8_lossy(&version.definition);
-        let workflow = Arc::new(Workflow::parse(&text)?);
-        if self.order.len() >= COMPILED_KEPT
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-        self.order.push_back(version.content);
-        self.known.insert(version.content, Arc::clone(&workflow));
-        Ok(workflow)
     }
 }

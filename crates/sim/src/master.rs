@@ -140,7 +140,6 @@ impl World {
         };
         match (frame, session) {
             (Some(worker_frame::Frame::Hello(hello)), None) => {
-                let count = hello.connection;
                 let Ok(hello) = convert::hello(hello) else {
                     return self.violate("a hello that cannot be read".to_owned());
                 };
@@ -151,7 +150,6 @@ impl World {
                 };
                 let session = Session {
                     number: id,
-                    connection: count,
                     send: Box::new(send),
                 };
                 self.input(Input::Join(hello, session));

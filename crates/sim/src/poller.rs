@@ -254,6 +254,7 @@ impl World {
             name: format!("r{index}"),
             // One for good: such a worker does not say when its process began.
             incarnation: index as u128,
+            connection: 0,
             host: format!("rh{index}"),
             build: String::new(),
             pod: format!("p{}", self.pollers[index].pod),

@@ -47,6 +47,9 @@ pub const VALUE_BYTES: usize = 4 * 1024 * 1024;
 pub const PATTERN_BYTES: usize = 64 * 1024;
 /// What compiling a regular expression costs, in fuel.
 pub const PATTERN_FUEL: u64 = 5_000;
+/// What a regular expression costs for each byte of the text that it looks through: at the worst
+/// every byte meets every part of it.
+pub const MATCH_FUEL_PER_BYTE: u64 = 4;
 /// A rendered `conflict_key`.
 pub const CONFLICT_KEY_BYTES: usize = capataz_api::limits::NAME_BYTES;
 /// The parameters of a run, and its message, as compact JSON.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use capataz_api::spec;
 
-use crate::document::{Node, Place};
-use crate::expression::ExpressionFlaw;
+use crate::document::{Node, Path, Place};
+use crate::expression::{ExpressionFlaw, Site};
 use crate::limits;
 
 /// A definition that is refused. Nothing of it is kept.
@@ -174,117 +174,81 @@ pub enum Reason {
     },
 }
 
-/// A way into a document.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub(crate) struct Path(Vec<Segment>);
-
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Segment {
-    Field(String),
-    Index(usize),
-}
-
-impl Path {
-    pub(crate) fn root() -> Path {
-        Path::default()
-    }
-
-    pub(crate) fn step(index: usize) -> Path {
-        Path::root().field("steps").index(index)
-    }
-
-    pub(crate) fn field(&self, name: &str) -> Path {
-        self.with(Segment::Field(name.to_owned()))
-    }
-
-    pub(crate) fn index(&self, index: usize) -> Path {
-        self.with(Segment::Index(index))
-    }
-
-    pub(crate) fn segments(&self) -> &[Segment] {
-        &self.0
-    }
-
-    /// The same under the name that a task spec gives it, such as `backoff.max` or `tags[2]`.
-    pub(crate) fn spec_field(&self, field: &str) -> Path {
-        let mut path = self.clone();
-        let (name, rest) = field.split_at(field.find(['.', '[']).unwrap_or(field.len()));
-        path.0.push(Segment::Field(name.to_owned()));
-        if let Some(inner) = rest.strip_prefix('.') {
-            path.0.push(Segment::Field(inner.to_owned()));
-        } else if let Some(index) = rest.strip_prefix('[').and_then(|r| r.strip_suffix(']')) {
-            path.0.extend(index.parse().ok().map(Segment::Index));
-        }
-        path
-    }
-
-    fn with(&self, segment: Segment) -> Path {
-        let mut segments = Vec::with_capacity(self.0.len() + 1);
-        segments.extend_from_slice(&self.0);
-        segments.push(segment);
-        Path(segments)
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, segment) in self.0.iter().enumerate() {
-            match segment {
-                Segment::Index(index) => write!(f, "[{index}]")?,
-                Segment::Field(name) if place == 0 => f.write_str(name)?,
-                Segment::Field(name) => write!(f, ".{name}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Collects flaws while a definition is read and checked.
-#[derive(Default)]
-pub(crate) struct Flaws {
-    found: Vec<(Path, Option<Place>, Reason, Option<String>)>,
+/// Collects flaws while a document is read and checked.
+pub(crate) struct Flaws<'d> {
+    document: &'d Node,
+    found: Vec<Flaw>,
     more: usize,
 }
 
-impl Flaws {
-    pub(crate) fn add(&mut self, path: Path, reason: Reason) {
-        self.add_at(path, None, reason, None);
+impl<'d> Flaws<'d> {
+    pub(crate) fn new(document: &'d Node) -> Flaws<'d> {
+        Flaws {
+            document,
+            found: Vec::new(),
+            more: 0,
+        }
     }
 
-    pub(crate) fn hinted(&mut self, path: Path, reason: Reason, hint: Option<String>) {
-        self.add_at(path, None, reason, hint);
+    /// Where a path leads.
+    pub(crate) fn place_of(&self, path: &Path<'_>) -> Place {
+        self.document.place_of(path)
     }
 
-    /// Adds a flaw whose place is known better than from its path.
-    pub(crate) fn add_at(
-        &mut self,
-        path: Path,
-        place: Option<Place>,
-        reason: Reason,
-        hint: Option<String>,
-    ) {
+    pub(crate) fn add(&mut self, path: &Path<'_>, reason: Reason) {
+        self.hinted(path, reason, None);
+    }
+
+    pub(crate) fn hinted(&mut self, path: &Path<'_>, reason: Reason, hint: Option<String>) {
+        self.push(Flaw {
+            place: self.place_of(path),
+            path: path.to_string(),
+            reason,
+            hint,
+        });
+    }
+
+    /// Adds what is wrong with an expression among others.
+    pub(crate) fn at_site(&mut self, site: &Site, reason: Reason, hint: Option<String>) {
+        self.push(Flaw {
+            place: site.place,
+            path: site.path.to_string(),
+            reason,
+            hint,
+        });
+    }
+
+    /// Adds what is wrong with a task spec; its field is named from the place of its spec.
+    pub(crate) fn add_spec(&mut self, path: &Path<'_>, error: spec::SpecError) {
+        let hint = error.flaw.hint();
+        let reason = Reason::Task(error.flaw);
+        let field = error.field.as_str();
+        let (name, rest) = field.split_at(field.find(['.', '[']).unwrap_or(field.len()));
+        let path = path.field(name);
+        let index = rest.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        match (rest.strip_prefix('.'), index.and_then(|it| it.parse().ok())) {
+            (Some(inner), _) => self.hinted(&path.field(inner), reason, hint),
+            (_, Some(index)) => self.hinted(&path.index(index), reason, hint),
+            _ => self.hinted(&path, reason, hint),
+        }
+    }
+
+    fn push(&mut self, flaw: Flaw) {
         if self.found.len() < limits::FLAWS {
-            self.found.push((path, place, reason, hint));
+            self.found.push(flaw);
         } else {
             self.more += 1;
         }
     }
 
-    /// The refusal, if there is any flaw, with the places that the document gives them.
-    pub(crate) fn into_result(self, document: &Node) -> Result<(), Refusal> {
+    /// The refusal, if there is any flaw.
+    pub(crate) fn into_result(mut self) -> Result<(), Refusal> {
         if self.found.is_empty() {
             return Ok(());
         }
-        let flaw = |(path, place, reason, hint): (Path, Option<Place>, Reason, _)| Flaw {
-            place: place.unwrap_or_else(|| document.place_of(&path)),
-            path: path.to_string(),
-            reason,
-            hint,
-        };
-        let mut flaws = self.found.into_iter().map(flaw).collect::<Vec<_>>();
-        flaws.sort_by_key(|flaw| flaw.place);
+        self.found.sort_by_key(|flaw| flaw.place);
         Err(Refusal {
-            flaws,
+            flaws: self.found,
             more: self.more,
         })
     }

@@ -17,6 +17,7 @@ use crate::problem::{Code, Problem};
 const ANSWER_BYTES: usize = 256 * 1024 * 1024;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const JSON_LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 
 /// What is asked for.
 pub(super) struct Call {
@@ -119,10 +120,33 @@ impl Http {
 
     /// Asks until there is an answer or patience ends.
     pub(super) async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T, ClientError> {
+        self.ask(call, JSON, |body| serde_json::from_slice(body))
+            .await
+    }
+
+    /// Asks in the same way for an answer that has one document a line.
+    pub(super) async fn call_lines<T: DeserializeOwned>(
+        &self,
+        call: Call,
+    ) -> Result<Vec<T>, ClientError> {
+        self.ask(call, JSON_LINES, |body| {
+            let lines = body.split(|byte| *byte == b'\n');
+            let lines = lines.filter(|line| !line.trim_ascii().is_empty());
+            lines.map(serde_json::from_slice).collect()
+        })
+        .await
+    }
+
+    async fn ask<T>(
+        &self,
+        call: Call,
+        accept: HeaderValue,
+        read: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<T, ClientError> {
         let mut tries = self.patience.begin();
         let mut sent = false;
         loop {
-            let failure = match self.try_json(&call).await {
+            let failure = match self.try_once(&call, accept.clone(), &read).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -139,11 +163,16 @@ impl Http {
         }
     }
 
-    async fn try_json<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Failure> {
+    async fn try_once<T>(
+        &self,
+        call: &Call,
+        accept: HeaderValue,
+        read: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<T, Failure> {
         let whole = async {
-            let response = self.send(call, JSON).await?;
+            let response = self.send(call, accept).await?;
             let body = self.read(response.into_body()).await?;
-            serde_json::from_slice(&body).map_err(|error| self.protocol(error.to_string()))
+            read(&body).map_err(|error| self.protocol(error.to_string()))
         };
         let timeout = self.timeout + call.waits;
         tokio::time::timeout(timeout, whole)

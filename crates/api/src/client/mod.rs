@@ -19,6 +19,7 @@ mod http;
 mod ids;
 mod observe;
 mod pump;
+mod runs;
 mod settings;
 mod sse;
 mod submitter;

@@ -54,7 +54,7 @@ codes! {
     Forbidden "forbidden" 403 "The token does not allow this";
     /// The page that sent the request is not the server's own.
     WrongOrigin "wrong_origin" 403 "The request comes from a foreign page";
-    /// There is no such route, task, attempt, group, pod or worker.
+    /// There is no such route, task, attempt, run, workflow, group, pod or worker.
     NotFound "not_found" 404 "Not found";
     /// The route exists, but not with this method.
     MethodNotAllowed "method_not_allowed" 405 "The method is not allowed here";
@@ -64,6 +64,8 @@ codes! {
     DedupConflict "dedup_conflict" 409 "The dedup key is in use";
     /// The request id stands for a different request.
     RequestConflict "request_conflict" 409 "The request id was used for something else";
+    /// The task is a step of a run: the run is to be retried.
+    TaskOfRun "task_of_run" 409 "The task is a step of a run";
     /// The attempt's lease ended, expired or was never given.
     StaleLease "stale_lease" 409 "The attempt holds no lease";
     /// The task has not ended, so it cannot be retried.
@@ -88,6 +90,8 @@ codes! {
     RequestTooLarge "request_too_large" 413 "The request is too large";
     /// The body's media type is not one that the route takes.
     UnsupportedMediaType "unsupported_media_type" 415 "The media type is not supported";
+    /// The definition of a workflow has flaws, or a run cannot be made of it.
+    InvalidWorkflow "invalid_workflow" 422 "The workflow is not acceptable";
     /// The request names a host that this server does not answer for.
     WrongHost "wrong_host" 421 "The server does not answer for this host";
     /// The namespace holds as much as it may.

@@ -26,7 +26,7 @@ pub struct Event {
     /// The group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// The state that the task is in now.
+    /// The state that the task, step or run is in now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<TaskState>,
     /// Why.
@@ -38,7 +38,19 @@ pub struct Event {
     /// The pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
-    /// Elements, when the task is an array.
+    /// The run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The step of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// The element of the step, when that has `for_each`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub element: Option<u32>,
+    /// The workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// Elements, when the task is an array or the step has some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// What a caller gave as the reason, or what a gap has lost.
@@ -84,6 +96,30 @@ pub enum EventType {
     TokenRevoked,
     /// A leadership began.
     LeaderStarted,
+    /// A workflow was registered; `note` has its version.
+    WorkflowSet,
+    /// A workflow is not registered any more.
+    WorkflowRemoved,
+    /// A run was accepted.
+    RunStarted,
+    /// A run is under way.
+    RunBegan,
+    /// Nothing of a run starts any more.
+    RunPaused,
+    /// A run goes on.
+    RunResumed,
+    /// A run was cancelled; its end follows.
+    RunCancelled,
+    /// Steps of a run are to run once more.
+    RunReopened,
+    /// Steps were added to a run.
+    StepsAdded,
+    /// The elements of a step are known. Its tasks follow.
+    StepOpened,
+    /// A step was decided.
+    StepEnded,
+    /// A run is over.
+    RunEnded,
     /// History between the cursor asked for and this one is gone.
     Gap,
     /// Something that only a later version knows.
@@ -103,12 +139,14 @@ pub struct EventsQuery {
     pub tag: Option<String>,
     /// Only of this task.
     pub task: Option<String>,
+    /// Only of this run, its steps and their tasks.
+    pub run: Option<String>,
     /// False ends the stream at what has happened so far; default true.
     pub follow: Option<bool>,
 }
 
 impl Query for EventsQuery {
-    const NAMES: &'static [&'static str] = &["after", "group", "tag", "task", "follow"];
+    const NAMES: &'static [&'static str] = &["after", "group", "tag", "task", "run", "follow"];
 
     fn read(params: &mut Params) -> Result<EventsQuery, Problem> {
         Ok(EventsQuery {
@@ -116,6 +154,7 @@ impl Query for EventsQuery {
             group: params.text("group"),
             tag: params.text("tag"),
             task: params.text("task"),
+            run: params.text("run"),
             follow: params.flag("follow")?,
         })
     }
@@ -125,6 +164,7 @@ impl Query for EventsQuery {
         out.add("group", self.group.as_ref());
         out.add("tag", self.tag.as_ref());
         out.add("task", self.task.as_ref());
+        out.add("run", self.run.as_ref());
         out.add("follow", self.follow);
     }
 }

@@ -71,6 +71,15 @@ pub struct Task {
     /// What the submitter kept with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meta: Option<serde_json::Value>,
+    /// The run that it is a step of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Which step of that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Which element of that step, from 0, when the step has `for_each`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub element: Option<u32>,
     /// Elements, when it is an array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
@@ -183,6 +192,8 @@ pub struct TasksQuery {
     pub tag: Option<String>,
     /// The elements of an array instead of tasks and arrays.
     pub array: Option<String>,
+    /// Those of the steps of a run.
+    pub run: Option<String>,
     /// Items of a page; default 100.
     #[param(minimum = 1, maximum = 10000)]
     pub limit: Option<usize>,
@@ -194,7 +205,7 @@ pub struct TasksQuery {
 
 impl Query for TasksQuery {
     const NAMES: &'static [&'static str] = &[
-        "group", "state", "tag", "array", "limit", "cursor", "position",
+        "group", "state", "tag", "array", "run", "limit", "cursor", "position",
     ];
 
     fn read(params: &mut Params) -> Result<TasksQuery, Problem> {
@@ -203,6 +214,7 @@ impl Query for TasksQuery {
             state: params.list("state", "states such as queued,running")?,
             tag: params.text("tag"),
             array: params.text("array"),
+            run: params.text("run"),
             limit: params.number("limit", 1, limits::LIST_LIMIT)?,
             cursor: params.text("cursor"),
             position: params.parsed("position", "a position")?,
@@ -214,6 +226,7 @@ impl Query for TasksQuery {
         out.add_list("state", &self.state);
         out.add("tag", self.tag.as_ref());
         out.add("array", self.array.as_ref());
+        out.add("run", self.run.as_ref());
         out.add("limit", self.limit);
         out.add("cursor", self.cursor.as_ref());
         out.add("position", self.position);

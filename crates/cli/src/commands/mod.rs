@@ -18,6 +18,7 @@ pub(crate) mod task;
 pub(crate) mod token;
 pub(crate) mod wait;
 pub(crate) mod worker;
+pub(crate) mod workflow;
 
 mod context;
 
@@ -43,6 +44,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Events(command) => command.run(context).await,
         Command::Explain(command) => command.run(context).await,
         Command::Token(command) => command.run(context).await,
+        Command::Workflow(command) => command.run(context).await,
         Command::Bench(command) => command.run(context).await,
         Command::Doctor(command) => command.run(context).await,
         Command::Journal(command) => command.run(context),

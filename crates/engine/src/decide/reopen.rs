@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::done;
 use super::settings::check_room;
 use super::workflows;
+use super::{check_range, done};
 use crate::command::Decision;
 use crate::event::Change;
 use crate::limits;
@@ -41,6 +41,8 @@ pub(super) fn reopen(
     if !accepted.contains(&id.0) {
         return Err(gone());
     }
+    let most = limits::VERSION_BYTES as u64;
+    check_range("the ended run", 0, most, archive.len() as u64)?;
     check_room(state.runs.runs.len(), limits::LIVE_RUNS, "runs")?;
     let steps = chosen(state, &run, &reopening)?;
     let mut changes = Vec::new();

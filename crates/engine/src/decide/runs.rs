@@ -311,6 +311,7 @@ pub(super) fn extend(
     if run.cancelled || !grows {
         return Err(Rejection::RunNotExtended { run: id });
     }
+    workflows::check_size(&version)?;
     check_range("steps", 1, limits::RUN_STEPS as u64, all.len() as u64)?;
     let version = Box::new(version);
     Ok(done(now, [Change::StepsAdded { run: id, version }]))

@@ -21,7 +21,9 @@ pub(super) fn join(state: &State, now: Timestamp, hello: Hello) -> Result<Decisi
     if let Some(known) = state.worker_names.get(&hello.name).copied()
         && let Some(worker) = state.worker(known)
     {
-        if worker.hello.incarnation == hello.incarnation {
+        if state.is_late(&hello) {
+            return Err(Rejection::LateHello { name: hello.name });
+        } else if worker.hello.incarnation == hello.incarnation {
             id = known;
             changes.extend(end_missing(state, now, known, &hello));
         } else if worker.hello.host != hello.host {

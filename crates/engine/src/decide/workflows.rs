@@ -1,7 +1,7 @@
 //! Registering workflows, and letting their runs begin.
 
 use super::settings::check_room;
-use super::{answered, done};
+use super::{answered, check_range, done};
 use crate::command::{Answer, Decision};
 use crate::event::Change;
 use crate::limits;
@@ -30,6 +30,7 @@ pub(super) fn place(
     registered: bool,
     changes: &mut Vec<Change>,
 ) -> Result<(WorkflowId, u32), Rejection> {
+    check_size(&version)?;
     let id = number(state, name, changes)?;
     let workflow = state.workflow(id);
     let next = match workflow.and_then(|workflow| workflow.version_of(version.content)) {
@@ -57,6 +58,12 @@ pub(super) fn place(
         });
     }
     Ok((id, next))
+}
+
+/// Refuses a version that no record takes.
+pub(super) fn check_size(version: &Version) -> Result<(), Rejection> {
+    let most = limits::VERSION_BYTES as u64;
+    check_range("definition", 0, most, version.size() as u64)
 }
 
 /// The number of a workflow, and the event that gives a new name one.

@@ -51,8 +51,10 @@ pub(crate) use timers::{Timer, Timers};
 pub(crate) use worker::{PollState, Worker};
 pub(crate) use workflow::{Workflow, WorkflowEntry};
 
+use crate::command::Hello;
 use crate::id::{Attempt, GroupId, Key, PodId, TaskId, WorkerId};
 use crate::limits;
+use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
 use crate::token::{Token, TokenId};
 
@@ -168,6 +170,19 @@ impl State {
     /// Whether a lease could be given right now.
     pub fn can_dispatch(&self) -> bool {
         self.ready.best().is_some()
+    }
+
+    /// Whether the same process has said hello on a later connection already.
+    pub fn is_late(&self, hello: &Hello) -> bool {
+        let known = self.worker_names.get(&hello.name);
+        let last = known
+            .and_then(|id| self.workers.get(id))
+            .map(|worker| &worker.hello);
+        let counts = hello.connection > 0 && !planted(Bug::LateHelloHeard);
+        let later = |last: &Hello| {
+            last.incarnation == hello.incarnation && last.connection > hello.connection
+        };
+        counts && last.is_some_and(later)
     }
 
     pub(crate) fn group(&self, id: GroupId) -> Option<&Group> {

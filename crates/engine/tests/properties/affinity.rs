@@ -35,6 +35,7 @@ impl Desk {
             desk.carry_out(Command::Join(Hello {
                 name: format!("w{number}"),
                 incarnation: 1,
+                connection: 0,
                 host: String::new(),
                 build: String::new(),
                 pod: format!("p{number}"),

@@ -151,6 +151,7 @@ impl Orders {
         Hello {
             name,
             incarnation: 1 + u128::from(chance.below(10) / 5),
+            connection: 0,
             host: format!("h{}", chance.below(10) / 8),
             build: String::new(),
             pod,

@@ -86,6 +86,7 @@ pub(crate) fn hello(name: &str, line: &Line) -> Hello {
     Hello {
         name: name.to_owned(),
         incarnation: line.number("incarnation").unwrap_or(1).into(),
+        connection: line.number("connection").unwrap_or(0).into(),
         host: line.text("host").unwrap_or("h1").to_owned(),
         build: "1".to_owned(),
         pod: line.text("pod").unwrap_or("p1").to_owned(),

@@ -34,7 +34,7 @@ impl Stage {
     /// Where a run and its steps stand.
     fn show_run(&self, id: RunId) -> String {
         let state = &self.witness.state;
-        let (Some(view), Some(context)) = (state.run_view(id), state.run_context(id)) else {
+        let (Some(view), Some(context)) = (state.run_view(id, 0), state.run_context(id)) else {
             return "it is not alive".to_owned();
         };
         let holder = view.holder.map(|holder| format!(" of {holder}"));

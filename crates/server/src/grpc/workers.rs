@@ -53,7 +53,6 @@ impl proto::workers_server::Workers for WorkersService {
             }))) => hello,
             _ => return Err(Status::invalid_argument("the first frame must be hello")),
         };
-        let connection = hello.connection;
         let hello =
             convert::hello(hello).map_err(|error| Status::invalid_argument(error.to_string()))?;
         check_worker(&self.namespace, &caller, &hello.name, &hello.groups).await?;
@@ -63,11 +62,7 @@ impl proto::workers_server::Workers for WorkersService {
             // The connection may be gone; the owner hears of it by `Gone`.
             let _ = sender.send(message);
         });
-        let session = Session {
-            number,
-            connection,
-            send,
-        };
+        let session = Session { number, send };
         self.namespace.send(Input::Join(hello, session));
         let (worker_sender, worker) = tokio::sync::oneshot::channel();
         let reader = Reader {

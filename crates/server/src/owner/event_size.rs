@@ -1,13 +1,9 @@
 //! About how large events are on record, so that a turn ends before its record is too large.
 
-use capataz_engine::{Accepted, Change, Event, Version};
+use capataz_engine::{Accepted, Change, Event};
 
 /// What an event takes beside its bodies.
 const EVENT_BYTES: usize = 48;
-/// What a step takes in a graph, beside its name and its edges.
-const NODE_BYTES: usize = 16;
-/// What an edge takes in a graph.
-const EDGE_BYTES: usize = 6;
 
 /// About how many bytes of a record an event takes.
 pub(super) fn event_size(event: &Event) -> usize {
@@ -21,7 +17,7 @@ pub(super) fn event_size(event: &Event) -> usize {
                 groups.iter().map(String::len).sum::<usize>() + 512
             }
             Change::VersionStored { version, .. } | Change::StepsAdded { version, .. } => {
-                version_size(version)
+                version.size()
             }
             Change::RunStarted { new, .. } => {
                 new.parameters.len() + new.message.len() + new.body.len() + new.expected.len() * 4
@@ -40,11 +36,4 @@ pub(super) fn event_size(event: &Event) -> usize {
 fn of_tasks(tasks: &[Accepted]) -> usize {
     let size = |accepted: &Accepted| accepted.task.body.len() + EVENT_BYTES;
     tasks.iter().map(size).sum()
-}
-
-/// About how many bytes of a record a version of a workflow takes.
-pub(crate) fn version_size(version: &Version) -> usize {
-    let nodes = version.graph.steps.iter();
-    let graph = nodes.map(|node| node.name.len() + NODE_BYTES + node.after.len() * EDGE_BYTES);
-    version.definition.len() + graph.sum::<usize>()
 }

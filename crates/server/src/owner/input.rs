@@ -95,8 +95,6 @@ pub struct LeasedTask {
 pub struct Session {
     /// Unique in this process.
     pub number: u64,
-    /// The worker's own count of its connections; 0 when it does not count.
-    pub connection: u64,
     /// Takes what the worker is told, in order. It must not block.
     pub send: Box<dyn Fn(SessionMessage) + Send>,
 }

@@ -25,7 +25,6 @@ mod steps_tests;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use event_size::version_size;
 pub use input::{
     CallError, Called, Input, LeasedTask, PollCall, Question, Reply, Session, SessionMessage, Token,
 };

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use capataz_engine::WorkerId;
-use capataz_engine::planted::{Bug, planted};
 
 use super::{Session, SessionMessage};
 
@@ -13,23 +12,12 @@ pub(crate) struct Sessions {
     attached: BTreeMap<WorkerId, Session>,
     /// The number of each worker's latest session, which is attached once its join is durable.
     latest: BTreeMap<WorkerId, u64>,
-    /// Each worker's incarnation, and which of its process's connections has said hello last.
-    processes: BTreeMap<WorkerId, (u128, u64)>,
 }
 
 impl Sessions {
     /// A session has joined; messages go to it when it is attached.
-    pub(crate) fn announce(&mut self, worker: WorkerId, session: u64, process: (u128, u64)) {
+    pub(crate) fn announce(&mut self, worker: WorkerId, session: u64) {
         self.latest.insert(worker, session);
-        self.processes.insert(worker, process);
-    }
-
-    /// Whether the same process has said hello on a later connection already: what the one that
-    /// comes now says of it is out of date.
-    pub(crate) fn is_late(&self, worker: WorkerId, (incarnation, connection): (u128, u64)) -> bool {
-        let last = self.processes.get(&worker);
-        let counts = connection > 0 && !planted(Bug::LateHelloHeard);
-        counts && last.is_some_and(|last| last.0 == incarnation && last.1 > connection)
     }
 
     pub(crate) fn attach(&mut self, worker: WorkerId, session: Session) {
@@ -52,7 +40,6 @@ impl Sessions {
     pub(crate) fn remove(&mut self, worker: WorkerId) {
         self.latest.remove(&worker);
         self.attached.remove(&worker);
-        self.processes.remove(&worker);
     }
 
     pub(crate) fn is_current(&self, worker: WorkerId, session: u64) -> bool {

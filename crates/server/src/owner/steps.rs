@@ -8,14 +8,14 @@ use bytes::Bytes;
 use capataz_api::limits::{AFFINITY_KEYS, PAYLOAD_BYTES};
 use capataz_api::proto;
 use capataz_api::spec::parse_task;
-use capataz_engine::{Begin, Closing, Command, Due, NewRun, RunContext, RunId, State};
+use capataz_engine::{Begin, Closing, Command, Due, NewRun, RunContext, RunId};
 use capataz_workflow::{EvaluationError, Inputs, Output, Place, Scope, Workflow};
 use prost::Message;
 use serde_json::Value;
 
 use super::Owner;
 use crate::convert;
-use crate::workflow::Compiled;
+use crate::workflow::{RunBody, Wishes, compiled, new_run};
 
 /// Things done about runs in one turn: a turn is one sync, and callers wait for it.
 const TURN_STEPS: usize = 1_024;
@@ -27,7 +27,6 @@ const ITEMS_BYTES: usize = 4 << 20;
 /// What the owner keeps at hand to work steps out. All of it can be made again.
 #[derive(Default)]
 pub(super) struct StepWork {
-    compiled: Compiled,
     /// The items of the fan-out that was worked on last.
     items: Option<OpenFan>,
 }
@@ -78,7 +77,7 @@ impl Owner {
                 Some(Command::BeginStep { run, step, begin })
             }
             Due::End(run) => {
-                let closing = steps.close(state, &state.run_context(run)?);
+                let closing = steps.close(&state.run_context(run)?);
                 Some(Command::EndRun { run, closing })
             }
         }
@@ -86,13 +85,8 @@ impl Owner {
 }
 
 impl StepWork {
-    fn workflow(&mut self, context: &RunContext<'_>) -> Result<Arc<Workflow>, String> {
-        let compiled = self.compiled.of(context.version());
-        compiled.map_err(|refusal| format!("the run's definition cannot be read: {refusal}"))
-    }
-
     fn begin(&mut self, context: &RunContext<'_>, step: u32) -> Result<Begin, String> {
-        let workflow = self.workflow(context)?;
+        let workflow = workflow_of(context)?;
         let scope = RunScope::new(context)?;
         let inputs = workflow.inputs(step as usize, &scope);
         if !inputs.when().map_err(told)? {
@@ -134,7 +128,7 @@ impl StepWork {
         count: u32,
     ) -> Result<Begin, String> {
         let items = self.items(context, step)?;
-        let workflow = self.workflow(context)?;
+        let workflow = workflow_of(context)?;
         let scope = RunScope::new(context)?;
         let inputs = workflow.inputs(step as usize, &scope);
         let task = StepTask {
@@ -170,12 +164,12 @@ impl StepWork {
         Ok(items)
     }
 
-    fn close(&mut self, state: &State, context: &RunContext<'_>) -> Result<Closing, String> {
-        let workflow = self.workflow(context)?;
+    fn close(&self, context: &RunContext<'_>) -> Result<Closing, String> {
+        let workflow = workflow_of(context)?;
         let scope = RunScope::new(context)?;
         let result = workflow.result(&scope).map_err(told)?;
         let result = result.map_or_else(Bytes::new, |value| Bytes::from(value.to_string()));
-        let successor = successor(&workflow, state, context, &scope)?;
+        let successor = successor(&workflow, context, &scope)?;
         Ok(Closing {
             result,
             successor: successor.map(Box::new),
@@ -193,7 +187,6 @@ fn told(error: EvaluationError) -> String {
 /// The run that repeats one that has succeeded, if one is to.
 fn successor(
     workflow: &Workflow,
-    state: &State,
     context: &RunContext<'_>,
     scope: &RunScope<'_>,
 ) -> Result<Option<NewRun>, String> {
@@ -203,23 +196,20 @@ fn successor(
         return Ok(None);
     }
     let given = workflow.repeat_params(scope).map_err(told)?;
-    let parameters = workflow
-        .parameters(&given)
-        .map_err(|error| error.to_string())?;
-    let id = RunId(state.next_task().0);
-    let new = StartScope::new(id, context.version_number(), &parameters);
-    let message = workflow.message(&new).map_err(told)?;
-    Ok(Some(NewRun {
-        parameters: Bytes::from(parameters.to_string()),
-        message: message.map_or_else(Bytes::new, |message| Bytes::from(message.to_string())),
-        body: context.body().clone(),
-        key: None,
-        conflict: workflow.conflict_key(&new).map_err(told)?,
-        priority: context.priority(),
+    let wishes = Wishes {
+        tags: RunBody::read(context.body()).tags,
+        priority: Some(context.priority()),
         expected: context.expected().to_vec(),
-        repetition: context.repetition() + 1,
-        previous: Some(context.id()),
-    }))
+        repeats: Some((context.id(), context.repetition() + 1)),
+        ..Wishes::default()
+    };
+    let new = new_run(workflow, &given, wishes).map_err(|error| error.to_string())?;
+    Ok(Some(new))
+}
+
+fn workflow_of(context: &RunContext<'_>) -> Result<Arc<Workflow>, String> {
+    let compiled = compiled(context.version());
+    compiled.map_err(|refusal| format!("the run's definition cannot be read: {refusal}"))
 }
 
 /// A step whose task is rendered.
@@ -306,48 +296,5 @@ impl Scope for RunScope<'_> {
     fn message(&self) -> Option<Cow<'_, [u8]>> {
         let message = self.context.message();
         (!message.is_empty()).then_some(Cow::Borrowed(&message[..]))
-    }
-}
-
-/// A run that is about to start, as the expressions of its workflow see it.
-pub(crate) struct StartScope<'a> {
-    id: String,
-    version: u32,
-    parameters: &'a Value,
-}
-
-impl<'a> StartScope<'a> {
-    pub(crate) fn new(id: RunId, version: u32, parameters: &'a Value) -> StartScope<'a> {
-        StartScope {
-            id: id.to_string(),
-            version,
-            parameters,
-        }
-    }
-}
-
-impl Scope for StartScope<'_> {
-    fn run_id(&self) -> &str {
-        &self.id
-    }
-
-    fn version(&self) -> u64 {
-        self.version.into()
-    }
-
-    fn params(&self) -> &Value {
-        self.parameters
-    }
-
-    fn output(&self, _step: usize) -> Output<'_> {
-        Output::None
-    }
-
-    fn state(&self, _step: usize) -> &str {
-        "blocked"
-    }
-
-    fn message(&self) -> Option<Cow<'_, [u8]>> {
-        None
     }
 }

@@ -8,16 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use capataz_api::proto;
 use capataz_engine::{
-    Answer, Change, Command, Event, Hello, NewRun, Outcome, Reason, Report, RunId, RunPhase,
-    StartRun, State, Timestamp, Usage, Which,
+    Answer, Change, Command, Event, Hello, Outcome, Reason, Report, RunId, RunPhase, StartRun,
+    State, Timestamp, Usage, Which,
 };
 use capataz_journal::Position;
-use capataz_workflow::Workflow;
 use prost::Message;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::clock::Now;
+use crate::workflow::{Compiled, Wishes, new_run};
 
 /// What a worker makes of a task: its output, or none when it fails.
 type Handler = fn(&proto::TaskSpec) -> Option<Value>;
@@ -70,24 +70,10 @@ impl World {
     }
 
     fn start(&mut self, definition: &str, parameters: &Value) -> RunId {
-        let workflow = Workflow::parse(definition).unwrap_or_else(|refusal| panic!("{refusal}"));
-        let version = crate::workflow::version(&workflow).expect("it is small");
-        let given = parameters.as_object().expect("an object").clone();
-        let parameters = workflow.parameters(&given).expect("they fit");
-        let id = RunId(self.owner.state().next_task().0);
-        let scope = steps::StartScope::new(id, 1, &parameters);
-        let message = workflow.message(&scope).expect("a message");
-        let run = NewRun {
-            parameters: Bytes::from(parameters.to_string()),
-            message: message.map_or_else(Bytes::new, |m| Bytes::from(m.to_string())),
-            body: Bytes::new(),
-            key: None,
-            conflict: workflow.conflict_key(&scope).expect("a key"),
-            priority: workflow.priority() as u8,
-            expected: Vec::new(),
-            repetition: 0,
-            previous: None,
-        };
+        let compiled = crate::workflow::compile(definition);
+        let Compiled { workflow, version } = compiled.unwrap_or_else(|refusal| panic!("{refusal}"));
+        let given = parameters.as_object().expect("an object");
+        let run = new_run(&workflow, given, Wishes::default()).expect("it fits");
         let start = StartRun {
             request: None,
             workflow: workflow.name().to_owned(),
@@ -185,6 +171,7 @@ fn hello() -> Hello {
     Hello {
         name: "w".to_owned(),
         incarnation: 1,
+        connection: 0,
         host: "host".to_owned(),
         build: "test".to_owned(),
         pod: "pod".to_owned(),

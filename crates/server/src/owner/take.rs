@@ -99,16 +99,14 @@ impl Owner {
     }
 
     fn join(&mut self, hello: Hello, session: Session) {
-        let process = (hello.incarnation, session.connection);
-        let known = self.state.worker_id(&hello.name);
-        if known.is_some_and(|worker| self.sessions.is_late(worker, process)) {
+        if self.state.is_late(&hello) {
             // Its worker has given that connection up; dropping the session ends it.
             tracing::debug!(worker = hello.name, "a hello came after a later one");
             return;
         }
         match self.run(Command::Join(hello)) {
             Ok(Answer::Joined { worker, stop }) => {
-                self.sessions.announce(worker, session.number, process);
+                self.sessions.announce(worker, session.number);
                 self.releases.push(Release::Attach(worker, session));
                 let welcome = SessionMessage::Welcome { worker, stop };
                 self.releases.push(Release::Tell(worker, welcome));

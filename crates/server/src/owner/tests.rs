@@ -74,11 +74,7 @@ impl World {
         let send = Box::new(move |message| {
             said.lock().unwrap().push(format!("{name} <- {message:?}"));
         });
-        Session {
-            number,
-            connection: number,
-            send,
-        }
+        Session { number, send }
     }
 
     fn said(&self) -> Vec<String> {
@@ -121,6 +117,7 @@ fn hello(name: &str, polling: bool) -> Hello {
     Hello {
         name: name.to_owned(),
         incarnation: 1,
+        connection: 0,
         host: "host".to_owned(),
         build: "test".to_owned(),
         pod: "pod".to_owned(),
@@ -416,10 +413,11 @@ fn a_heartbeat_of_an_old_session_is_not_answered_to_the_one_that_joined_after_it
 #[test]
 fn a_hello_that_arrives_after_a_later_one_of_its_process_is_not_heard() {
     let mut world = World::new();
-    world.durable_turn([
-        Input::Join(hello("w", false), world.session(2, "new")),
-        world.submit(1),
-    ]);
+    let on = |connection| Hello {
+        connection,
+        ..hello("w", false)
+    };
+    world.durable_turn([Input::Join(on(2), world.session(2, "new")), world.submit(1)]);
     let token = (capataz_engine::TaskId(1).key(), 1);
     world.durable_turn([Input::Reports {
         worker: WorkerId(0),
@@ -427,7 +425,7 @@ fn a_hello_that_arrives_after_a_later_one_of_its_process_is_not_heard() {
         ended: Vec::new(),
     }]);
     world.said();
-    world.durable_turn([Input::Join(hello("w", false), world.session(1, "old"))]);
+    world.durable_turn([Input::Join(on(1), world.session(1, "old"))]);
     assert!(world.owner.state().lease_is_current(token.0, token.1));
     assert!(world.said().is_empty(), "nobody listens there any more");
 }

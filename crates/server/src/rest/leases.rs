@@ -94,6 +94,7 @@ fn hello(request: LeaseRequest, peer: &Peer) -> Hello {
     Hello {
         // One incarnation for good: such a worker does not say when its process began.
         incarnation: convert::hash(request.worker.as_bytes()),
+        connection: 0,
         name: request.worker,
         host: request.host.unwrap_or_else(address),
         build: BUILD.to_owned(),

@@ -7,7 +7,7 @@ use capataz_engine::{
 };
 
 use super::labels::Labels;
-use super::row::{Array, Counts, Rest, Row, Try, Verdict};
+use super::row::{Array, Counts, Rest, Row, StepTask, Try, Verdict};
 
 /// The end of an attempt, as the event tells it.
 pub(super) struct End<'a> {
@@ -20,7 +20,7 @@ pub(super) struct End<'a> {
 }
 
 impl Row {
-    pub(super) fn accepted(at: Timestamp, accepted: &Accepted) -> Row {
+    pub(super) fn accepted(at: Timestamp, accepted: &Accepted, step: Option<StepTask>) -> Row {
         let new = &accepted.task;
         let until = new.not_before.filter(|until| *until > at);
         let (phase, reason) = match until {
@@ -46,6 +46,7 @@ impl Row {
             phase,
             reason,
             priority: new.priority,
+            step,
             round: 1,
             submitted_at: at,
             queued_at,
@@ -69,6 +70,21 @@ impl Row {
         self.reason = reason;
         self.queued_at = Some(at);
         self.until = None;
+    }
+
+    /// The run that it is a step of is paused: it waits for no worker.
+    pub(super) fn hold(&mut self) {
+        if self.phase == Phase::Queued {
+            self.phase = Phase::Scheduled;
+            self.reason = Reason::Paused;
+        }
+    }
+
+    /// That run goes on.
+    pub(super) fn unhold(&mut self, at: Timestamp) {
+        if (self.phase, self.reason) == (Phase::Scheduled, Reason::Paused) {
+            self.enqueue(at, Reason::None);
+        }
     }
 
     /// Begins an attempt and returns the one before it, if there was one.
@@ -159,6 +175,7 @@ impl Row {
             phase: Phase::Queued,
             reason: Reason::None,
             priority,
+            step: None,
             round: 1,
             submitted_at,
             queued_at: None,

@@ -20,6 +20,8 @@ pub(super) struct Meta {
     /// The sum of all entries' checksums: a page that holds an older version of itself passes
     /// every other check.
     pub(super) seal: u64,
+    /// The number of the next row of the audit trail: none is used twice.
+    pub(super) next_audit: u64,
 }
 
 impl Meta {
@@ -32,6 +34,7 @@ impl Meta {
             next_task: 1,
             entries: 0,
             seal: 0,
+            next_audit: 1,
         }
     }
 
@@ -44,6 +47,7 @@ impl Meta {
             self.next_task,
             self.entries,
             self.seal,
+            self.next_audit,
         ] {
             crc = crc32c::crc32c_append(crc, &number.to_le_bytes());
         }
@@ -52,8 +56,8 @@ impl Meta {
 
     /// `None` when the row is not there, or does not match its checksum.
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Meta>> {
-        let sql = "SELECT format, journal, position, epoch, next_task, entries, seal, crc
-            FROM meta WHERE id = 1";
+        let sql = "SELECT format, journal, position, epoch, next_task, entries, seal, next_audit,
+            crc FROM meta WHERE id = 1";
         let mut statement = connection.prepare_cached(sql)?;
         let row = statement.query_row([], |row| {
             let meta = Meta {
@@ -64,16 +68,17 @@ impl Meta {
                 next_task: row.get::<_, i64>(4)? as u64,
                 entries: row.get::<_, i64>(5)? as u64,
                 seal: row.get::<_, i64>(6)? as u64,
+                next_audit: row.get::<_, i64>(7)? as u64,
             };
-            Ok((row.get::<_, i64>(7)? == meta.crc()).then_some(meta))
+            Ok((row.get::<_, i64>(8)? == meta.crc()).then_some(meta))
         });
         Ok(row.optional()?.flatten())
     }
 
     pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
         let sql = "INSERT OR REPLACE INTO meta
-            (id, format, journal, position, epoch, next_task, entries, seal, crc)
-            VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)";
+            (id, format, journal, position, epoch, next_task, entries, seal, next_audit, crc)
+            VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         connection.prepare_cached(sql)?.execute(params![
             self.format,
             self.journal.to_bytes(),
@@ -82,6 +87,7 @@ impl Meta {
             self.next_task as i64,
             self.entries as i64,
             self.seal as i64,
+            self.next_audit as i64,
             self.crc(),
         ])?;
         Ok(())

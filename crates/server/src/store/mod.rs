@@ -13,8 +13,12 @@
 //! Everything blocks; callers use threads of their own. `docs/design/store.md` has the reasons,
 //! `docs/reference/store.md` the tables.
 
+mod as_of;
 mod aside;
 mod attempts;
+mod audit;
+mod audit_row;
+mod audit_settings;
 mod batch;
 mod bodies;
 mod checkpoint;
@@ -26,6 +30,7 @@ mod elements;
 mod entries;
 mod flush;
 mod fold;
+mod graphs;
 mod labels;
 mod list;
 mod live;
@@ -37,16 +42,28 @@ mod reader;
 mod retain;
 mod row;
 mod row_sql;
+mod run_flush;
+mod run_load;
+mod run_record;
+mod run_row;
+mod run_sql;
+mod run_work;
+mod runs;
 mod schema;
+mod step_times;
+mod step_work;
 mod tally;
 mod task;
 #[cfg(test)]
 mod tests;
 mod whole;
 mod work;
+mod workflows;
 
 pub use aside::{SetAsideError, set_aside};
 pub use attempts::AttemptRecord;
+pub use audit::{AuditFilter, AuditRecord, SYSTEM_ACTOR};
+pub use audit_row::Action;
 pub use batch::Batch;
 pub use bodies::BodyError;
 pub use checkpoint::VerifyError;
@@ -60,6 +77,10 @@ pub use logs::{LogError, LogPiece, LogStore, Logs};
 pub use open::{OpenError, Opened, Options, PositionError, Store, check_position};
 pub use project::{ProjectError, Projector};
 pub use reader::{ReadError, Reader};
-pub use row::{ElementCounts, Row, Verdict};
+pub use row::{ElementCounts, Row, StepTask, Verdict};
 pub use row_sql::Columns;
+pub use run_record::{RunRecord, StepPage, StepRecord};
+pub use run_row::FanRow;
+pub use runs::{RunFilter, RunPage};
 pub use task::TaskRecord;
+pub use workflows::{VersionRecord, WorkflowRecord};

@@ -9,6 +9,7 @@ use super::batch::Batch;
 use super::checkpoint::{Rounds, VerifyError};
 use super::database::Fault;
 use super::entries;
+use super::graphs::Graphs;
 use super::meta::Meta;
 use super::retain::Retained;
 use super::tally::TagIds;
@@ -69,6 +70,7 @@ pub struct Projector {
     pub(super) connection: Connection,
     pub(super) meta: Meta,
     pub(super) tags: TagIds,
+    graphs: Graphs,
     /// Batches that no transaction has taken in yet.
     pending: Vec<Batch>,
     pub(super) rounds: Rounds,
@@ -88,6 +90,7 @@ impl Projector {
             connection,
             meta,
             tags: TagIds::default(),
+            graphs: Graphs::default(),
             pending: Vec::new(),
             rounds: Rounds::default(),
             retained: Retained::default(),
@@ -147,11 +150,12 @@ impl Projector {
         let mut meta = self.meta;
         let mut work = Work::new(meta.next_task, meta.epoch);
         let events = || batches.iter().flat_map(|batch| batch.events.iter());
-        work.load(connection, events())?;
+        work.load(connection, &mut self.graphs, events())?;
         for event in events() {
             work.fold(event);
         }
         work.flush(connection, &mut self.tags)?;
+        meta.next_audit = work.flush_runs(connection, &mut self.graphs, meta.next_audit)?;
         entries::write(connection, &mut meta, self.meta.next_task, batches)?;
         meta.position = batches.last().map_or(meta.position, |batch| batch.end);
         meta.epoch = work.epoch;

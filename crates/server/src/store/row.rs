@@ -1,7 +1,7 @@
 //! A task, or a touched element of an array, as the store remembers it.
 
 use bytes::Bytes;
-use capataz_engine::{Attempt, GroupId, Phase, Reason, Timestamp, Usage, WorkerId};
+use capataz_engine::{Attempt, GroupId, Phase, Reason, RunId, Timestamp, Usage, WorkerId};
 use serde::{Deserialize, Serialize};
 
 use super::labels::Labels;
@@ -58,6 +58,8 @@ pub struct Row {
     pub(super) phase: Phase,
     pub(super) reason: Reason,
     pub(super) priority: u8,
+    /// The step of a run that it is.
+    pub(super) step: Option<StepTask>,
     /// From 1.
     pub(super) round: u32,
     pub(super) submitted_at: Timestamp,
@@ -73,6 +75,17 @@ pub struct Row {
     /// What the caller gave as the reason of a cancel.
     pub(super) note: String,
     pub(super) array: Option<Box<Array>>,
+}
+
+/// The step of a run that a task is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StepTask {
+    /// Which run.
+    pub run: RunId,
+    /// The step's number.
+    pub step: u32,
+    /// Which item, of a fan-out.
+    pub element: Option<u32>,
 }
 
 /// An attempt.
@@ -194,6 +207,7 @@ impl Row {
             phase: rest.phase,
             reason: rest.reason,
             priority: self.priority,
+            step: None,
             round: 1,
             submitted_at: self.submitted_at,
             queued_at: rest.queued_at,

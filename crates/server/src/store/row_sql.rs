@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use capataz_engine::{GroupId, Key, Phase, Reason, Span, Timestamp, Usage, WorkerId};
+use capataz_engine::{GroupId, Key, Phase, Reason, RunId, Span, Timestamp, Usage, WorkerId};
 use rusqlite::Statement;
 use rusqlite::types::Type;
 
 use super::labels::Labels;
-use super::row::{Array, Row, Try, Verdict};
+use super::row::{Array, Row, StepTask, Try, Verdict};
 
 /// All columns but `key`, in the order in which they are bound and read.
-pub(super) const COLUMNS: [&str; 25] = [
+pub(super) const COLUMNS: [&str; 28] = [
     "grp",
     "state",
     "reason",
@@ -32,6 +32,9 @@ pub(super) const COLUMNS: [&str; 25] = [
     "wall",
     "cpu",
     "peak",
+    "run",
+    "step",
+    "item",
     "crc",
     "dedup_key",
     "tags",
@@ -40,7 +43,7 @@ pub(super) const COLUMNS: [&str; 25] = [
     "result",
 ];
 /// How many of them are numbers under the checksum.
-const NUMBERS: usize = 19;
+const NUMBERS: usize = 22;
 
 /// A row whose checksum or values are not what was written.
 #[derive(Debug, thiserror::Error)]
@@ -158,6 +161,14 @@ impl<'a> Columns<'a> {
             phase: *Phase::ALL.get(number(1)? as usize)?,
             reason: *Reason::ALL.get(number(2)? as usize)?,
             priority: u8::try_from(number(3)?).ok()?,
+            step: match big(19) {
+                Some(run) => Some(StepTask {
+                    run: RunId(run),
+                    step: number(20)?,
+                    element: number(21),
+                }),
+                None => None,
+            },
             round: number(4)?,
             submitted_at: time(6)?,
             queued_at: time(7),
@@ -229,6 +240,9 @@ fn numbers(row: &Row) -> [Option<i64>; NUMBERS] {
         usage(|usage| usage.wall.0),
         usage(|usage| usage.cpu.0),
         usage(|usage| usage.peak_memory),
+        row.step.map(|step| step.run.0 as i64),
+        row.step.map(|step| i64::from(step.step)),
+        row.step.and_then(|step| step.element).map(i64::from),
     ]
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Version of the tables and of every value in them, the engine's entries included.
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 /// `Capt` in ASCII: what `file` and the store itself know such a file by.
 pub(super) const APPLICATION_ID: i64 = 0x4361_7074;
@@ -31,6 +31,9 @@ macro_rules! row_columns {
         wall INTEGER,
         cpu INTEGER,
         peak INTEGER,
+        run INTEGER,
+        step INTEGER,
+        item INTEGER,
         crc INTEGER NOT NULL,
         dedup_key TEXT,
         tags TEXT,
@@ -50,6 +53,7 @@ const TABLES: &str = concat!(
         next_task INTEGER NOT NULL,
         entries INTEGER NOT NULL,
         seal INTEGER NOT NULL,
+        next_audit INTEGER NOT NULL,
         crc INTEGER NOT NULL
     );
     CREATE TABLE entry_task (id INTEGER PRIMARY KEY, crc INTEGER NOT NULL, v BLOB NOT NULL);
@@ -57,10 +61,77 @@ const TABLES: &str = concat!(
         k BLOB PRIMARY KEY, crc INTEGER NOT NULL, v BLOB NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE run_archive (run INTEGER PRIMARY KEY, crc INTEGER NOT NULL, v BLOB NOT NULL);
+    CREATE TABLE workflow (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        registered INTEGER
+    );
+    CREATE INDEX workflow_by_name ON workflow (name, id);
+    CREATE TABLE workflow_version (
+        workflow INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        content BLOB NOT NULL,
+        stored_at INTEGER NOT NULL,
+        runs INTEGER NOT NULL,
+        crc INTEGER NOT NULL,
+        graph BLOB NOT NULL,
+        definition BLOB NOT NULL,
+        PRIMARY KEY (workflow, number)
+    );
+    CREATE TABLE run (
+        id INTEGER PRIMARY KEY,
+        workflow INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        submitted_at INTEGER NOT NULL,
+        finished_at INTEGER,
+        crc INTEGER NOT NULL,
+        v BLOB NOT NULL
+    );
+    CREATE INDEX run_by_state ON run (state, id);
+    CREATE INDEX run_by_workflow ON run (workflow, id);
+    CREATE TABLE run_version (
+        run INTEGER PRIMARY KEY,
+        crc INTEGER NOT NULL,
+        graph BLOB NOT NULL,
+        definition BLOB NOT NULL
+    );
+    CREATE TABLE run_tag (
+        tag TEXT NOT NULL, run INTEGER NOT NULL,
+        PRIMARY KEY (tag, run)
+    ) WITHOUT ROWID;
+    CREATE TABLE run_step (
+        run INTEGER NOT NULL, step INTEGER NOT NULL, crc INTEGER NOT NULL, v BLOB NOT NULL,
+        PRIMARY KEY (run, step)
+    ) WITHOUT ROWID;
+    CREATE TABLE step_time (
+        workflow TEXT NOT NULL, step TEXT NOT NULL, times BLOB NOT NULL,
+        PRIMARY KEY (workflow, step)
+    ) WITHOUT ROWID;
+    CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        action INTEGER NOT NULL,
+        actor TEXT,
+        run INTEGER,
+        step INTEGER,
+        item INTEGER,
+        task INTEGER,
+        attempt INTEGER,
+        was INTEGER,
+        now INTEGER,
+        reason TEXT,
+        subject TEXT,
+        note TEXT
+    );
+    CREATE INDEX audit_by_run ON audit (run, seq) WHERE run IS NOT NULL;
+    CREATE INDEX audit_of_others ON audit (seq) WHERE run IS NULL;
+    CREATE TABLE doomed_run (run INTEGER PRIMARY KEY);
+    CREATE TABLE pod (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
     CREATE TABLE task (",
     row_columns!(),
     ");
     CREATE INDEX task_by_state ON task (grp, state, key);
+    CREATE INDEX task_by_run ON task (run, key) WHERE run IS NOT NULL;
     CREATE TABLE element (",
     row_columns!(),
     ");

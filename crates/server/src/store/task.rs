@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::attempts::{WorkerNames, worker_names};
 use super::reader::{ReadError, Reader};
-use super::row::{ElementCounts, Row};
+use super::row::{ElementCounts, Row, StepTask};
 use super::row_sql;
 
 /// A task, an array, or an element of one.
@@ -14,6 +14,8 @@ use super::row_sql;
 pub struct TaskRecord {
     /// Its id.
     pub key: Key,
+    /// The step of a run that it is.
+    pub step: Option<StepTask>,
     /// The name of its group.
     pub group: String,
     /// Its state. An array is running as soon as one element was touched, and has ended when all
@@ -101,6 +103,7 @@ pub(super) fn record(connection: &Connection, key: Key, row: Row) -> rusqlite::R
     let group = group.query_row([row.group.0], |row| row.get(0))?;
     Ok(TaskRecord {
         key,
+        step: row.step,
         group,
         phase: row.phase,
         reason: row.reason,

@@ -13,8 +13,11 @@ use capataz_engine::{
 use rusqlite::Connection;
 
 use super::fold::End;
-use super::row::{Counts, Row, Try};
+use super::graphs::Graphs;
+use super::row::{Counts, Row, StepTask, Try};
 use super::row_sql;
+use super::run_load;
+use super::run_work::RunWork;
 
 /// A row in memory.
 pub(super) struct Slot {
@@ -40,6 +43,7 @@ pub(super) struct Work {
     pub(super) earlier: Vec<(Key, Try)>,
     pub(super) groups: Vec<(GroupId, String)>,
     pub(super) sessions: Vec<Session>,
+    pub(super) runs: RunWork,
     /// No task from this number on is in SQLite or in here.
     pub(super) next_task: u64,
     pub(super) epoch: u64,
@@ -53,6 +57,7 @@ impl Work {
             earlier: Vec::new(),
             groups: Vec::new(),
             sessions: Vec::new(),
+            runs: RunWork::default(),
             next_task,
             epoch,
         }
@@ -62,11 +67,12 @@ impl Work {
     pub(super) fn load<'e>(
         &mut self,
         connection: &Connection,
-        events: impl Iterator<Item = &'e Event>,
+        graphs: &mut Graphs,
+        events: impl Iterator<Item = &'e Event> + Clone,
     ) -> rusqlite::Result<()> {
-        let mut keys = Vec::new();
+        let mut keys = run_load::waiting_tasks(connection, self.next_task, events.clone())?;
         let mut closed = Vec::new();
-        for event in events {
+        for event in events.clone() {
             let Some(key) = subject(&event.change) else {
                 continue;
             };
@@ -93,7 +99,7 @@ impl Work {
                 self.load_keys(connection, &live)?;
             }
         }
-        Ok(())
+        run_load::load(self, connection, graphs, events)
     }
 
     fn load_keys(&mut self, connection: &Connection, keys: &[Key]) -> rusqlite::Result<()> {
@@ -126,41 +132,65 @@ impl Work {
     /// Folds in one event.
     pub(super) fn fold(&mut self, event: &Event) {
         let at = event.at;
+        if let Change::Acted { actor, events } = &event.change {
+            return self.runs.act(actor, *events);
+        }
+        let actor = self.runs.actor();
         match &event.change {
-            Change::Submitted { first, tasks, .. } => self.submitted(at, *first, tasks),
+            Change::Submitted { first, tasks, .. } => {
+                self.submitted(at, *first, tasks, |_| None);
+            }
             Change::Due { .. }
             | Change::Closed { .. }
             | Change::Revived { .. }
             | Change::Leased { .. }
             | Change::Started { .. }
             | Change::AttemptEnded { .. }
-            | Change::LeaseReleased { .. } => {
-                self.fold_task(at, &event.change);
-                self.fold_attempt(at, &event.change);
+            | Change::LeaseReleased { .. } => self.fold_one(at, &event.change, actor.clone()),
+            Change::StepStarted { .. } => self.start_step(at, &event.change),
+            Change::RunPaused { run, on } => {
+                self.runs.pause(at, *run, *on, actor.clone());
+                self.hold_tasks(at, *run, *on);
             }
             Change::GroupCreated { group, name } => self.groups.push((*group, name.clone())),
+            Change::PodCreated { pod, name, .. } => {
+                self.runs.pods.push((*pod, Some(name.clone())));
+            }
+            Change::PodForgotten { pod } => self.runs.pods.push((*pod, None)),
             Change::Joined { worker, hello, .. } => {
                 let hello = Box::new(hello.clone());
                 self.sessions.push(Session::Joined(*worker, at, hello));
             }
             Change::Left { worker, .. } => self.sessions.push(Session::Left(*worker, at)),
             Change::EpochStarted { epoch, .. } => self.epoch = *epoch,
-            // The others change what only the engine keeps. One that changed tasks too would fail
-            // the random walk in the tests.
-            _ => {}
+            // The others change what only the engine keeps, or belong to runs. One that changed
+            // tasks too would fail the random walk in the tests.
+            change => {
+                if let Change::RunStarted { run, .. } = change {
+                    self.next_task = self.next_task.max(run.0 + 1);
+                }
+                self.runs.fold(at, change, actor.clone());
+            }
         }
+        self.runs.audit_settings(at, &event.change, actor);
     }
 
-    fn submitted(&mut self, at: Timestamp, first: TaskId, tasks: &[Accepted]) {
-        for (id, accepted) in (first.0..).map(TaskId).zip(tasks) {
+    pub(super) fn submitted(
+        &mut self,
+        at: Timestamp,
+        first: TaskId,
+        tasks: &[Accepted],
+        step: impl Fn(u32) -> Option<StepTask>,
+    ) {
+        for (offset, (id, accepted)) in (0..).zip((first.0..).map(TaskId).zip(tasks)) {
             self.bodies.push((id, accepted.task.body.clone()));
-            self.add(id.key(), Row::accepted(at, accepted));
+            self.add(id.key(), Row::accepted(at, accepted, step(offset)));
         }
         self.next_task = self.next_task.max(first.0 + tasks.len() as u64);
     }
 
     /// What changes a task as a whole.
-    fn fold_task(&mut self, at: Timestamp, change: &Change) {
+    pub(super) fn fold_task(&mut self, at: Timestamp, change: &Change) {
         match change {
             Change::Due { key } if self.is_array(*key) => self.edit(*key, |row| row.array_due(at)),
             Change::Due { key } => self.change(at, *key, |row| row.due(at)),
@@ -191,7 +221,7 @@ impl Work {
     }
 
     /// What changes an attempt, and with it its task.
-    fn fold_attempt(&mut self, at: Timestamp, change: &Change) {
+    pub(super) fn fold_attempt(&mut self, at: Timestamp, change: &Change) {
         match change {
             Change::Leased {
                 key,
@@ -308,7 +338,7 @@ impl Work {
 }
 
 /// The task or element that an event is about, when it is about one that was there before.
-fn subject(change: &Change) -> Option<Key> {
+pub(super) fn subject(change: &Change) -> Option<Key> {
     match change {
         Change::Due { key }
         | Change::Leased { key, .. }

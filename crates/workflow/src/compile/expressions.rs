@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::definition::Definition;
-use crate::document::Node;
+use crate::document::Path;
 use crate::expression::{
     Expression, JsonTemplate, Names, Part, Piece, Site, Template, lower, pieces,
 };
-use crate::refusal::{Flaws, Path, Reason};
+use crate::refusal::{Flaws, Reason};
 
 /// What an expression may refer to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,9 +23,8 @@ pub(super) enum Stage {
     Element,
 }
 
-pub(super) struct Compiler<'d> {
-    document: &'d Node,
-    pub(super) flaws: &'d mut Flaws,
+pub(super) struct Compiler<'d, 'w> {
+    pub(super) flaws: &'d mut Flaws<'w>,
     parameters: BTreeSet<&'d str>,
     ids: &'d BTreeMap<&'d str, usize>,
     /// Steps made by a program say the same thing often.
@@ -34,16 +33,14 @@ pub(super) struct Compiler<'d> {
     sites: Vec<Arc<Site>>,
 }
 
-impl<'d> Compiler<'d> {
+impl<'d, 'w> Compiler<'d, 'w> {
     pub(super) fn new(
-        document: &'d Node,
         definition: &'d Definition,
         ids: &'d BTreeMap<&'d str, usize>,
-        flaws: &'d mut Flaws,
-    ) -> Compiler<'d> {
+        flaws: &'d mut Flaws<'w>,
+    ) -> Compiler<'d, 'w> {
         let parameters = definition.parameters.iter();
         Compiler {
-            document,
             flaws,
             parameters: parameters.map(|(name, _)| name.as_str()).collect(),
             ids,
@@ -61,7 +58,7 @@ impl<'d> Compiler<'d> {
         &mut self,
         source: &str,
         stage: Stage,
-        path: &Path,
+        path: &Path<'_>,
     ) -> Option<Arc<Site>> {
         let known = self.known.get(&(stage, source.to_owned()));
         let expression = match known {
@@ -82,7 +79,7 @@ impl<'d> Compiler<'d> {
                     }
                     Err((flaw, hint)) => {
                         let reason = Reason::Expression(flaw);
-                        self.flaws.hinted(path.clone(), reason, hint);
+                        self.flaws.hinted(path, reason, hint);
                         return None;
                     }
                 }
@@ -90,15 +87,15 @@ impl<'d> Compiler<'d> {
         };
         let site = Arc::new(Site {
             expression,
-            path: path.clone(),
-            place: self.document.place_of(path),
+            path: path.to_string().into(),
+            place: self.flaws.place_of(path),
         });
         self.sites.push(Arc::clone(&site));
         Some(site)
     }
 
     /// Compiles a text with expressions in it. What is flawed is reported, and plain instead.
-    pub(super) fn template(&mut self, text: &str, stage: Stage, path: &Path) -> Template {
+    pub(super) fn template(&mut self, text: &str, stage: Stage, path: &Path<'_>) -> Template {
         let plain = || Template::Plain(text.into());
         if !text.contains("${") {
             return plain();
@@ -106,7 +103,7 @@ impl<'d> Compiler<'d> {
         let pieces = match pieces(text) {
             Ok(pieces) => pieces,
             Err(flaw) => {
-                self.flaws.add(path.clone(), Reason::Expression(flaw));
+                self.flaws.add(path, Reason::Expression(flaw));
                 return plain();
             }
         };
@@ -132,7 +129,7 @@ impl<'d> Compiler<'d> {
         &mut self,
         texts: &[String],
         stage: Stage,
-        path: &Path,
+        path: &Path<'_>,
     ) -> Vec<Template> {
         let texts = texts.iter().enumerate();
         texts
@@ -144,7 +141,7 @@ impl<'d> Compiler<'d> {
     }
 
     /// Compiles a value with templates for texts.
-    pub(super) fn json(&mut self, value: &Value, stage: Stage, path: &Path) -> JsonTemplate {
+    pub(super) fn json(&mut self, value: &Value, stage: Stage, path: &Path<'_>) -> JsonTemplate {
         match value {
             _ if !has_template(value) => JsonTemplate::Plain(value.clone()),
             Value::String(text) => JsonTemplate::Text(self.template(text, stage, path)),

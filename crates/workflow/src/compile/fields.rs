@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 
 use super::expressions::has_template;
 use crate::definition::{Definition, StepDefinition, TASK_FIELDS, TaskFields};
+use crate::document::Path;
 use crate::limits::FAN_OUT;
-use crate::refusal::{Flaws, Path, Reason};
+use crate::refusal::{Flaws, Reason};
 
-pub(super) fn check(definition: &Definition, flaws: &mut Flaws) {
-    check_task(&definition.defaults, &Path::root().field("defaults"), flaws);
+pub(super) fn check(definition: &Definition, flaws: &mut Flaws<'_>) {
+    check_task(&definition.defaults, &Path::top("defaults"), flaws);
     let has_group = definition.defaults.group.is_some();
     for (index, step) in definition.steps.iter().enumerate() {
         let path = Path::step(index);
@@ -21,21 +22,21 @@ pub(super) fn check(definition: &Definition, flaws: &mut Flaws) {
         } else {
             if !has_group && step.task.group.is_none() {
                 let hint = Some("name it here or in `defaults`".to_owned());
-                flaws.hinted(path.field("group"), Reason::Missing, hint);
+                flaws.hinted(&path.field("group"), Reason::Missing, hint);
             }
             check_task(&step.task, &path, flaws);
         }
     }
 }
 
-fn check_step(step: &StepDefinition, path: &Path, flaws: &mut Flaws) {
+fn check_step(step: &StepDefinition, path: &Path<'_>, flaws: &mut Flaws<'_>) {
     if step.parallelism.is_some() && step.for_each.is_none() {
         let reason = Reason::Needs { other: "for_each" };
-        flaws.add(path.field("parallelism"), reason);
+        flaws.add(&path.field("parallelism"), reason);
     }
     if step.alters_message && step.for_each.is_some() {
         let reason = Reason::Excludes { other: "for_each" };
-        flaws.add(path.field("alters_message"), reason);
+        flaws.add(&path.field("alters_message"), reason);
     }
     if let Some(crate::ForEach::List(items)) = &step.for_each {
         let path = path.field("for_each");
@@ -44,7 +45,7 @@ fn check_step(step: &StepDefinition, path: &Path, flaws: &mut Flaws) {
 }
 
 /// A noop has nothing of a task.
-fn check_noop(step: &StepDefinition, path: &Path, flaws: &mut Flaws) {
+fn check_noop(step: &StepDefinition, path: &Path<'_>, flaws: &mut Flaws<'_>) {
     let said = step.task.to_map();
     let own = [
         ("for_each", step.for_each.is_some()),
@@ -56,13 +57,13 @@ fn check_noop(step: &StepDefinition, path: &Path, flaws: &mut Flaws) {
         .map(|(name, _)| *name);
     let task = TASK_FIELDS.iter().filter(|name| said.contains_key(**name));
     for name in own.chain(task.copied()) {
-        flaws.add(path.field(name), Reason::Excludes { other: "noop" });
+        flaws.add(&path.field(name), Reason::Excludes { other: "noop" });
     }
 }
 
 /// Checks fields as those of a task spec. Texts with expressions are checked once they are
 /// rendered.
-fn check_task(fields: &TaskFields, path: &Path, flaws: &mut Flaws) {
+fn check_task(fields: &TaskFields, path: &Path<'_>, flaws: &mut Flaws<'_>) {
     if fields.is_empty() {
         return;
     }
@@ -78,12 +79,7 @@ fn check_task(fields: &TaskFields, path: &Path, flaws: &mut Flaws) {
     }
     let document = Value::Object(document).to_string();
     if let Err(error) = spec::parse_task(document.as_bytes(), PAYLOAD_BYTES_MAX) {
-        let hint = error.flaw.hint();
-        flaws.hinted(
-            path.spec_field(&error.field),
-            Reason::Task(error.flaw),
-            hint,
-        );
+        flaws.add_spec(path, error);
     }
 }
 

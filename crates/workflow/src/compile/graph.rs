@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use crate::definition::{Definition, Join, On, StepDefinition};
+use crate::document::Path;
 use crate::limits::{DEPTH, EDGES};
 use crate::nearest;
-use crate::refusal::{Flaws, Path, Reason};
+use crate::refusal::{Flaws, Reason};
 
 /// A step before another one, and how it must have ended.
 pub(crate) type Edge = (usize, On);
@@ -23,7 +24,7 @@ pub(super) struct Graph {
 pub(super) fn build(
     definition: &Definition,
     ids: &BTreeMap<&str, usize>,
-    flaws: &mut Flaws,
+    flaws: &mut Flaws<'_>,
 ) -> Option<Graph> {
     let before = edges(definition, ids, flaws)?;
     let order = order(&before);
@@ -41,22 +42,23 @@ pub(super) fn build(
 fn edges(
     definition: &Definition,
     ids: &BTreeMap<&str, usize>,
-    flaws: &mut Flaws,
+    flaws: &mut Flaws<'_>,
 ) -> Option<Vec<Vec<Edge>>> {
     let mut before = Vec::with_capacity(definition.steps.len());
     let mut whole = true;
     let mut total = 0;
     for (index, step) in definition.steps.iter().enumerate() {
         let mut into = Vec::with_capacity(step.after.len());
+        let path = Path::step(index);
         for (place, after) in step.after.iter().enumerate() {
             match ids.get(after.step.as_str()) {
                 Some(from) => into.push((*from, after.on)),
                 None => {
                     whole = false;
-                    let path = Path::step(index).field("after").index(place);
                     let hint = nearest::hint(&after.step, ids.keys().copied());
                     let name = nearest::shorten(&after.step);
-                    flaws.hinted(path, Reason::UnknownStep { name }, hint);
+                    let reason = Reason::UnknownStep { name };
+                    flaws.hinted(&path.field("after").index(place), reason, hint);
                 }
             }
         }
@@ -66,22 +68,23 @@ fn edges(
     }
     if total > EDGES {
         let (limit, got, unit) = (EDGES, total, "edges");
-        let path = Path::root().field("steps");
-        flaws.add(path, Reason::TooLarge { limit, got, unit });
+        let path = Path::top("steps");
+        flaws.add(&path, Reason::TooLarge { limit, got, unit });
         return None;
     }
     whole.then_some(before)
 }
 
-fn report_twice(index: usize, step: &StepDefinition, flaws: &mut Flaws) {
+fn report_twice(index: usize, step: &StepDefinition, flaws: &mut Flaws<'_>) {
     let mut seen = BTreeMap::new();
     for (place, after) in step.after.iter().enumerate() {
         if let Some(first) = seen.insert(after.step.as_str(), after.on) {
             let name = nearest::shorten(&after.step);
-            let path = Path::step(index).field("after").index(place);
             let differ = first != after.on;
             let hint = differ.then(|| "`on: any` takes it however it ended".to_owned());
-            flaws.hinted(path, Reason::DuplicateEdge { name }, hint);
+            let path = Path::step(index);
+            let path = path.field("after");
+            flaws.hinted(&path.index(place), Reason::DuplicateEdge { name }, hint);
         }
     }
 }
@@ -117,7 +120,7 @@ fn report_cycles(
     definition: &Definition,
     before: &[Vec<Edge>],
     order: &[usize],
-    flaws: &mut Flaws,
+    flaws: &mut Flaws<'_>,
 ) {
     let mut ordered = vec![false; before.len()];
     order.iter().for_each(|step| ordered[*step] = true);
@@ -145,7 +148,12 @@ fn report_cycles(
 }
 
 /// Reports a cycle, given each step before the one that comes before it.
-fn report_cycle(definition: &Definition, before: &[Vec<Edge>], cycle: &[usize], flaws: &mut Flaws) {
+fn report_cycle(
+    definition: &Definition,
+    before: &[Vec<Edge>],
+    cycle: &[usize],
+    flaws: &mut Flaws<'_>,
+) {
     /// Steps of a cycle that are named: enough to see it.
     const NAMED: usize = 20;
     let least = cycle.iter().enumerate().min_by_key(|(_, step)| **step);
@@ -164,11 +172,12 @@ fn report_cycle(definition: &Definition, before: &[Vec<Edge>], cycle: &[usize], 
     let edge = before[*first]
         .iter()
         .position(|(from, _)| *from == waits_for);
-    let place = Path::step(*first).field("after").index(edge.unwrap_or(0));
-    flaws.add(place, Reason::Cycle { path });
+    let step = Path::step(*first);
+    let place = step.field("after");
+    flaws.add(&place.index(edge.unwrap_or(0)), Reason::Cycle { path });
 }
 
-fn check_depth(graph: &Graph, flaws: &mut Flaws) {
+fn check_depth(graph: &Graph, flaws: &mut Flaws<'_>) {
     let mut depth = vec![1usize; graph.before.len()];
     for step in &graph.order {
         let into = graph.before[*step].iter().map(|(from, _)| depth[*from] + 1);
@@ -176,7 +185,7 @@ fn check_depth(graph: &Graph, flaws: &mut Flaws) {
         // The first that is too deep; all behind it are, too.
         if depth[*step] == DEPTH + 1 {
             let (limit, got) = (DEPTH, depth[*step]);
-            flaws.add(Path::step(*step), Reason::TooLong { limit, got });
+            flaws.add(&Path::step(*step), Reason::TooLong { limit, got });
             return;
         }
     }
@@ -184,7 +193,7 @@ fn check_depth(graph: &Graph, flaws: &mut Flaws) {
 
 /// Reports steps that no run can reach: they wait for a noop to fail, or for a step that cannot run
 /// itself.
-fn check_reachable(definition: &Definition, graph: &Graph, flaws: &mut Flaws) {
+fn check_reachable(definition: &Definition, graph: &Graph, flaws: &mut Flaws<'_>) {
     let mut never = vec![false; graph.before.len()];
     for step in &graph.order {
         let impossible = |(from, on): &Edge| {
@@ -213,7 +222,7 @@ fn check_reachable(definition: &Definition, graph: &Graph, flaws: &mut Flaws) {
                 _ => format!("it waits for {id:?}, which can never run"),
             };
             never[*step] = true;
-            flaws.add(Path::step(*step), Reason::NeverRuns { because });
+            flaws.add(&Path::step(*step), Reason::NeverRuns { because });
         }
     }
 }

@@ -10,11 +10,14 @@ mod settings;
 
 use std::collections::BTreeMap;
 
+use capataz_api::spec;
+
 use crate::definition::{self, Definition};
+use crate::document::Path;
 use crate::document::{self, Node};
 use crate::limits;
 use crate::nearest;
-use crate::refusal::{Flaw, Flaws, Path, Reason, Refusal};
+use crate::refusal::{Flaw, Flaws, Reason, Refusal};
 use crate::workflow::{Kind, Step, Workflow};
 
 use expressions::Compiler;
@@ -42,20 +45,20 @@ pub(crate) fn from_definition(definition: &Definition) -> Result<Workflow, Refus
 }
 
 fn from_document(document: &Node) -> Result<Workflow, Refusal> {
-    let mut flaws = Flaws::default();
+    let mut flaws = Flaws::new(document);
     let definition = definition::read(document, &mut flaws);
-    let workflow = compile(definition, document, &mut flaws);
-    flaws.into_result(document)?;
+    let workflow = compile(definition, &mut flaws);
+    flaws.into_result()?;
     Ok(workflow)
 }
 
 /// Checks a definition; the workflow is whole only when there are no flaws.
-fn compile(definition: Definition, document: &Node, flaws: &mut Flaws) -> Workflow {
+fn compile(definition: Definition, flaws: &mut Flaws<'_>) -> Workflow {
     settings::check(&definition, flaws);
     fields::check(&definition, flaws);
     let ids = ids(&definition, flaws);
     let graph = graph::build(&definition, &ids, flaws);
-    let mut compiler = Compiler::new(document, &definition, &ids, flaws);
+    let mut compiler = Compiler::new(&definition, &ids, flaws);
     let mut settings = settings::compile(&definition, &mut compiler);
     let (programs, of_defaults) = programs::compile(&definition, &mut compiler);
     settings.sites.extend(of_defaults);
@@ -68,18 +71,19 @@ fn compile(definition: Definition, document: &Node, flaws: &mut Flaws) -> Workfl
 }
 
 /// Every id and the step that has it.
-fn ids<'d>(definition: &'d Definition, flaws: &mut Flaws) -> BTreeMap<&'d str, usize> {
+fn ids<'d>(definition: &'d Definition, flaws: &mut Flaws<'_>) -> BTreeMap<&'d str, usize> {
     let mut ids = BTreeMap::new();
     for (index, step) in definition.steps.iter().enumerate() {
-        let path = || Path::step(index).field("id");
+        let step_path = Path::step(index);
+        let path = step_path.field("id");
         // An id that is missing or empty has been reported.
         if step.id.is_empty() {
             continue;
         }
-        check_name(&step.id, path, flaws);
+        check_name(&step.id, &path, flaws);
         if let Some(first) = ids.get(step.id.as_str()) {
             let (id, first) = (nearest::shorten(&step.id), *first);
-            flaws.add(path(), Reason::DuplicateStep { id, first });
+            flaws.add(&path, Reason::DuplicateStep { id, first });
         } else {
             ids.insert(step.id.as_str(), index);
         }
@@ -88,9 +92,9 @@ fn ids<'d>(definition: &'d Definition, flaws: &mut Flaws) -> BTreeMap<&'d str, u
 }
 
 /// Checks a name that is there: its length and its characters.
-fn check_name(name: &str, path: impl Fn() -> Path, flaws: &mut Flaws) {
-    if let Err(error) = capataz_api::spec::check_name("", name) {
-        flaws.add(path(), Reason::Task(error.flaw));
+fn check_name(name: &str, path: &Path<'_>, flaws: &mut Flaws<'_>) {
+    if let Err(error) = spec::check_name("", name) {
+        flaws.add(path, Reason::Task(error.flaw));
     }
 }
 
@@ -134,14 +138,20 @@ fn steps(
 }
 
 /// Checks how much there is of something.
-fn check_count(got: usize, limit: usize, unit: &'static str, path: &Path, flaws: &mut Flaws) {
+fn check_count(
+    got: usize,
+    limit: usize,
+    unit: &'static str,
+    path: &Path<'_>,
+    flaws: &mut Flaws<'_>,
+) {
     if got > limit {
-        flaws.add(path.clone(), Reason::TooLarge { limit, got, unit });
+        flaws.add(path, Reason::TooLarge { limit, got, unit });
     }
 }
 
 /// Checks a description.
-fn check_description(text: Option<&String>, path: &Path, flaws: &mut Flaws) {
+fn check_description(text: Option<&String>, path: &Path<'_>, flaws: &mut Flaws<'_>) {
     let got = text.map_or(0, String::len);
     let path = path.field("description");
     check_count(got, limits::DESCRIPTION_BYTES, "bytes", &path, flaws);

@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::graph::Graph;
 use super::programs::Programs;
 use crate::definition::Definition;
+use crate::document::Path;
+use crate::expression::Site;
 use crate::nearest;
-use crate::refusal::{Flaws, Path, Reason};
+use crate::refusal::{Flaws, Reason};
 
 /// Steps that are followed through the graph at once.
 const TOGETHER: usize = u64::BITS as usize;
@@ -19,7 +21,7 @@ pub(super) fn check(
     definition: &Definition,
     graph: &Graph,
     programs: &[Programs],
-    flaws: &mut Flaws,
+    flaws: &mut Flaws<'_>,
 ) {
     check_references(definition, graph, programs, flaws);
     check_message(definition, graph, programs, flaws);
@@ -29,21 +31,21 @@ fn check_references(
     definition: &Definition,
     graph: &Graph,
     programs: &[Programs],
-    flaws: &mut Flaws,
+    flaws: &mut Flaws<'_>,
 ) {
     // For each step that is referred to and not directly before: who refers to it, and where.
-    let mut distant: BTreeMap<usize, Vec<(usize, &Path)>> = BTreeMap::new();
+    let mut distant: BTreeMap<usize, Vec<(usize, &Site)>> = BTreeMap::new();
     for (step, programs) in programs.iter().enumerate() {
         let direct: BTreeSet<usize> = graph.before[step].iter().map(|edge| edge.0).collect();
         for site in &programs.sites {
             let uses = &site.expression.uses;
             for output in &uses.outputs {
-                check_output(definition, step, *output, &site.path, flaws);
+                check_output(definition, step, *output, site, flaws);
             }
             let states = uses.states.difference(&uses.outputs);
             for target in uses.outputs.iter().chain(states) {
                 if *target != step && !direct.contains(target) {
-                    distant.entry(*target).or_default().push((step, &site.path));
+                    distant.entry(*target).or_default().push((step, site));
                 }
             }
         }
@@ -54,11 +56,11 @@ fn check_references(
             graph.before[step].iter().map(|edge| edge.0)
         });
         for (bit, target) in targets.iter().enumerate() {
-            for (step, path) in &distant[target] {
+            for (step, site) in &distant[target] {
                 if reached[*step] & (1 << bit) == 0 {
                     let name = nearest::shorten(&definition.steps[*target].id);
                     let hint = Some(format!("add {name:?} to `after`, here or further up"));
-                    flaws.hinted((*path).clone(), Reason::NotBefore { name }, hint);
+                    flaws.at_site(site, Reason::NotBefore { name }, hint);
                 }
             }
         }
@@ -69,19 +71,24 @@ fn check_output(
     definition: &Definition,
     step: usize,
     output: usize,
-    path: &Path,
-    flaws: &mut Flaws,
+    site: &Site,
+    flaws: &mut Flaws<'_>,
 ) {
     if step == output {
-        flaws.add(path.clone(), Reason::Itself);
+        flaws.at_site(site, Reason::Itself, None);
     } else if definition.steps[output].noop {
         let name = nearest::shorten(&definition.steps[output].id);
-        flaws.add(path.clone(), Reason::NoOutput { name });
+        flaws.at_site(site, Reason::NoOutput { name }, None);
     }
 }
 
 /// Who may touch the message at the same time as one who alters it.
-fn check_message(definition: &Definition, graph: &Graph, programs: &[Programs], flaws: &mut Flaws) {
+fn check_message(
+    definition: &Definition,
+    graph: &Graph,
+    programs: &[Programs],
+    flaws: &mut Flaws<'_>,
+) {
     let steps = definition.steps.iter().enumerate();
     let writers = steps.filter(|(_, step)| step.alters_message);
     let writers = writers.map(|(index, _)| index).collect::<Vec<_>>();
@@ -110,8 +117,9 @@ fn check_message(definition: &Definition, graph: &Graph, programs: &[Programs], 
                     continue;
                 }
                 let name = nearest::shorten(&definition.steps[*step].id);
-                let path = Path::step(*writer).field("alters_message");
-                flaws.add(path, Reason::Race { name, writes });
+                let path = Path::step(*writer);
+                let path = path.field("alters_message");
+                flaws.add(&path, Reason::Race { name, writes });
             }
         }
     }

@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 
 use super::expressions::{Compiler, Stage};
 use crate::definition::{Definition, ForEach, StepDefinition, TaskFields};
+use crate::document::Path;
 use crate::expression::{JsonTemplate, Site, Template};
-use crate::refusal::Path;
 
 /// A step's compiled expressions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Programs {
     pub(crate) when: Option<Arc<Site>>,
     pub(crate) elements: Option<Elements>,
@@ -45,7 +45,7 @@ struct Shared {
 /// Compiles every step; the sites beside are those of `defaults`.
 pub(super) fn compile(
     definition: &Definition,
-    compiler: &mut Compiler<'_>,
+    compiler: &mut Compiler<'_, '_>,
 ) -> (Vec<Programs>, Vec<Arc<Site>>) {
     let shared = share(definition, compiler);
     let of_defaults = compiler.take_sites();
@@ -54,8 +54,8 @@ pub(super) fn compile(
     (programs.collect(), of_defaults)
 }
 
-fn share(definition: &Definition, compiler: &mut Compiler<'_>) -> Shared {
-    let path = Path::root().field("defaults");
+fn share(definition: &Definition, compiler: &mut Compiler<'_, '_>) -> Shared {
+    let path = Path::top("defaults");
     let fields = &definition.defaults;
     // Not every step has the same steps before it, so no output is known here.
     let stage = Stage::Start;
@@ -64,7 +64,7 @@ fn share(definition: &Definition, compiler: &mut Compiler<'_>) -> Shared {
         (name.clone(), Arc::new(template))
     });
     let env = env.collect();
-    let texts = |texts: &Option<Vec<String>>, name: &str, compiler: &mut Compiler<'_>| {
+    let texts = |texts: &Option<Vec<String>>, name: &str, compiler: &mut Compiler<'_, '_>| {
         let texts = texts.as_deref().unwrap_or_default();
         Arc::new(compiler.templates(texts, stage, &path.field(name)))
     };
@@ -91,7 +91,7 @@ fn compile_step(
     index: usize,
     step: &StepDefinition,
     shared: &Shared,
-    compiler: &mut Compiler<'_>,
+    compiler: &mut Compiler<'_, '_>,
 ) -> Programs {
     let path = Path::step(index);
     let mut programs = Programs {
@@ -111,7 +111,14 @@ fn compile_step(
                 }
             }
         }),
-        ..Programs::default()
+        argv: Vec::new(),
+        payload: None,
+        env: Vec::new(),
+        tags: Arc::clone(&shared.tags),
+        meta: None,
+        affinity: Arc::clone(&shared.affinity),
+        fixed: Map::new(),
+        sites: Vec::new(),
     };
     if !step.noop {
         compile_task(step, &path, shared, &mut programs, compiler);
@@ -122,10 +129,10 @@ fn compile_step(
 
 fn compile_task(
     step: &StepDefinition,
-    path: &Path,
+    path: &Path<'_>,
     shared: &Shared,
     programs: &mut Programs,
-    compiler: &mut Compiler<'_>,
+    compiler: &mut Compiler<'_, '_>,
 ) {
     let stage = match step.for_each {
         Some(_) => Stage::Element,
@@ -144,14 +151,14 @@ fn compile_task(
         let template = compiler.template(text, stage, &path.field("env").field(name));
         programs.env.push((name.clone(), Arc::new(template)));
     }
-    programs.tags = match &fields.tags {
-        Some(tags) => Arc::new(compiler.templates(tags, stage, &path.field("tags"))),
-        None => Arc::clone(&shared.tags),
-    };
-    programs.affinity = match &fields.affinity {
-        Some(keys) => Arc::new(compiler.templates(keys, stage, &path.field("affinity"))),
-        None => Arc::clone(&shared.affinity),
-    };
+    if let Some(tags) = &fields.tags {
+        let tags = compiler.templates(tags, stage, &path.field("tags"));
+        programs.tags = Arc::new(tags);
+    }
+    if let Some(keys) = &fields.affinity {
+        let keys = compiler.templates(keys, stage, &path.field("affinity"));
+        programs.affinity = Arc::new(keys);
+    }
     programs.meta = match &fields.meta {
         Some(meta) => Some(Arc::new(compiler.json(meta, stage, &path.field("meta")))),
         None => shared.meta.clone(),

@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use super::expressions::{Compiler, Stage, has_template};
 use crate::definition::{Definition, Parameter};
+use crate::document::Path;
 use crate::expression::{JsonTemplate, Site, Template};
 use crate::limits::{CHOICES, PARAMETERS};
 use crate::nearest;
 use crate::parameters;
-use crate::refusal::{Flaws, Path, Reason};
+use crate::refusal::{Flaws, Reason};
 
 /// What is evaluated for a run as a whole.
 #[derive(Debug, Default)]
@@ -26,8 +27,8 @@ pub(crate) struct Settings {
     pub(crate) sites: Vec<Arc<Site>>,
 }
 
-pub(super) fn compile(definition: &Definition, compiler: &mut Compiler<'_>) -> Settings {
-    let root = Path::root();
+pub(super) fn compile(definition: &Definition, compiler: &mut Compiler<'_, '_>) -> Settings {
+    let root = Path::ROOT;
     let path = root.field("tags");
     let mut settings = Settings {
         tags: compiler.templates(&definition.tags, Stage::Start, &path),
@@ -64,11 +65,11 @@ pub(super) fn compile(definition: &Definition, compiler: &mut Compiler<'_>) -> S
     settings
 }
 
-pub(super) fn check(definition: &Definition, flaws: &mut Flaws) {
-    let root = Path::root();
+pub(super) fn check(definition: &Definition, flaws: &mut Flaws<'_>) {
+    let root = Path::ROOT;
     // A name that is missing or empty has been reported.
     if !definition.name.is_empty() {
-        super::check_name(&definition.name, || root.field("name"), flaws);
+        super::check_name(&definition.name, &root.field("name"), flaws);
     }
     super::check_description(definition.description.as_ref(), &root, flaws);
     let tags = definition.tags.len();
@@ -78,30 +79,30 @@ pub(super) fn check(definition: &Definition, flaws: &mut Flaws) {
     check_repeat(definition, flaws);
     if definition.on_conflict != crate::OnConflict::Wait && definition.conflict_key.is_none() {
         let other = "conflict_key";
-        flaws.add(root.field("on_conflict"), Reason::Needs { other });
+        flaws.add(&root.field("on_conflict"), Reason::Needs { other });
     }
 }
 
 /// Checks a name without expressions; others are checked when they are rendered.
-fn check_plain(template: &Template, path: &Path, flaws: &mut Flaws) {
+fn check_plain(template: &Template, path: &Path<'_>, flaws: &mut Flaws<'_>) {
     if let Template::Plain(name) = template {
-        super::check_name(name, || path.clone(), flaws);
+        super::check_name(name, path, flaws);
     }
 }
 
-fn check_parameters(definition: &Definition, flaws: &mut Flaws) {
-    let path = Path::root().field("parameters");
+fn check_parameters(definition: &Definition, flaws: &mut Flaws<'_>) {
+    let path = Path::top("parameters");
     let count = definition.parameters.len();
     super::check_count(count, PARAMETERS, "parameters", &path, flaws);
     for (name, parameter) in &definition.parameters {
         let path = path.field(name);
-        super::check_name(name, || path.clone(), flaws);
+        super::check_name(name, &path, flaws);
         super::check_description(parameter.description.as_ref(), &path, flaws);
         let choices = parameter.choices.len();
         super::check_count(choices, CHOICES, "values", &path.field("enum"), flaws);
         for (index, choice) in parameter.choices.iter().enumerate() {
-            let path = path.field("enum").index(index);
-            check_value(parameter, choice, &path, flaws);
+            let path = path.field("enum");
+            check_value(parameter, choice, &path.index(index), flaws);
         }
         if let Some(default) = &parameter.default {
             check_value(parameter, default, &path.field("default"), flaws);
@@ -110,30 +111,30 @@ fn check_parameters(definition: &Definition, flaws: &mut Flaws) {
                 let expected = "one of `enum`".to_owned();
                 let got = nearest::shown(default);
                 let reason = Reason::WrongType { expected, got };
-                flaws.add(path.field("default"), reason);
+                flaws.add(&path.field("default"), reason);
             }
         }
     }
 }
 
-fn check_value(parameter: &Parameter, value: &Value, path: &Path, flaws: &mut Flaws) {
+fn check_value(parameter: &Parameter, value: &Value, path: &Path<'_>, flaws: &mut Flaws<'_>) {
     if !parameters::fits(parameter.kind, value) {
         let expected = parameters::description(parameter.kind).to_owned();
         let got = nearest::shown(value);
-        flaws.add(path.clone(), Reason::WrongType { expected, got });
+        flaws.add(path, Reason::WrongType { expected, got });
     }
 }
 
-fn check_backoff(definition: &Definition, flaws: &mut Flaws) {
+fn check_backoff(definition: &Definition, flaws: &mut Flaws<'_>) {
     let Some(backoff) = &definition.backoff else {
         return;
     };
-    let path = Path::root().field("backoff");
+    let path = Path::top("backoff");
     for (name, value) in [("initial", &backoff.initial), ("max", &backoff.max)] {
         if let Some(value) = value
             && let Err(flaw) = read_span(value)
         {
-            flaws.add(path.field(name), flaw);
+            flaws.add(&path.field(name), flaw);
         }
     }
     let most = task_limits::BACKOFF_FACTOR_PERCENT_MAX / 100;
@@ -142,7 +143,7 @@ fn check_backoff(definition: &Definition, flaws: &mut Flaws) {
     {
         let (min, max, got) = (1, most.into(), factor.to_string());
         let reason = Reason::OutOfRange { min, max, got };
-        flaws.add(path.field("factor"), reason);
+        flaws.add(&path.field("factor"), reason);
     }
 }
 
@@ -160,11 +161,12 @@ pub(crate) fn read_span(value: &Value) -> Result<Span, Reason> {
     span.map_err(|error| Reason::Task(spec::Flaw::Span(error)))
 }
 
-fn check_repeat(definition: &Definition, flaws: &mut Flaws) {
+fn check_repeat(definition: &Definition, flaws: &mut Flaws<'_>) {
     let Some(repeat) = &definition.repeat else {
         return;
     };
-    let path = Path::root().field("repeat").field("params");
+    let path = Path::top("repeat");
+    let path = path.field("params");
     for (name, value) in &repeat.params {
         let path = path.field(name);
         let known = definition
@@ -175,7 +177,7 @@ fn check_repeat(definition: &Definition, flaws: &mut Flaws) {
             None => {
                 let names = definition.parameters.iter().map(|(name, _)| name.as_str());
                 let hint = nearest::hint(name, names);
-                flaws.hinted(path, Reason::UnknownField, hint);
+                flaws.hinted(&path, Reason::UnknownField, hint);
             }
             Some((_, parameter)) if !has_template(value) => {
                 check_value(parameter, value, &path, flaws);

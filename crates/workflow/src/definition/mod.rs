@@ -2,9 +2,12 @@
 //! checked as a whole when it becomes a [`crate::Workflow`].
 
 mod build;
+mod build_step;
 mod fields;
 mod model;
 mod read;
+mod read_step;
+mod reader;
 mod schema;
 mod step;
 
@@ -13,4 +16,5 @@ pub use model::{Backoff, Definition, OnConflict, Parameter, ParameterType, Repea
 pub use schema::schema;
 pub use step::{After, ForEach, Join, On, StepDefinition};
 
-pub(crate) use read::{TASK_FIELDS, read};
+pub(crate) use read::read;
+pub(crate) use read_step::TASK_FIELDS;

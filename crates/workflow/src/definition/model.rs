@@ -68,7 +68,8 @@ pub struct Definition {
     /// What a run that succeeds returns: any value, with templates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
-    /// The steps, in any order.
+    /// The steps, in any order: 1 to 100,000.
+    #[schemars(length(min = 1, max = 100000))]
     pub steps: Vec<StepDefinition>,
 }
 
@@ -146,6 +147,7 @@ pub enum OnConflict {
 #[schemars(deny_unknown_fields)]
 pub struct Repeat {
     /// An expression; once it is true, no successor is started.
+    #[schemars(schema_with = "schema::expression")]
     pub until: String,
     /// Parameters of the successor that differ from the run's: values with templates.
     #[serde(default, skip_serializing_if = "Map::is_empty")]

@@ -10,20 +10,40 @@ use super::step::After;
 
 /// The schema, draft 2020-12.
 pub fn schema() -> Value {
-    let settings = SchemaSettings::draft2020_12();
-    let mut generator = settings.into_generator();
-    // Left to itself, the generator would describe what is written and forbid what is only read.
-    generator.root_schema_for::<Definition>().to_value()
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<Definition>().to_value();
+    tidy(&mut schema);
+    let defaults = &mut schema["$defs"]["TaskFields"];
+    defaults["additionalProperties"] = false.into();
+    if let Some(properties) = defaults["properties"].as_object_mut() {
+        properties.retain(|name, _| !matches!(name.as_str(), "argv" | "payload"));
+    }
+    schema
+}
+
+/// Takes out what only Rust knows, and the line breaks of its comments.
+fn tidy(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.retain(|name, value| !(name == "format" && value.is_string()));
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                *text = text.replace('\n', " ");
+            }
+            members.values_mut().for_each(tidy);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}
+
+/// An expression. `true` and `false` need no quotes.
+pub(super) fn expression(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "boolean", "null"] })
 }
 
 /// A duration.
 pub(super) fn span(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "anyOf": [
-            { "type": "string", "examples": ["1m 30s"] },
-            { "type": "number", "minimum": 0 }
-        ]
-    })
+    json_schema!({ "type": ["string", "number", "null"], "minimum": 0, "examples": ["1m 30s", 90] })
 }
 
 /// A task's backoff.
@@ -41,7 +61,7 @@ pub(super) fn backoff(generator: &mut SchemaGenerator) -> Schema {
                     "jitter": { "type": "number", "minimum": 0, "maximum": 1 }
                 },
                 "additionalProperties": false
-            }
+            },
         ]
     })
 }
@@ -51,14 +71,14 @@ pub(super) fn secrets(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "anyOf": [
             { "type": "object", "additionalProperties": { "type": "string" } },
-            { "type": "array", "items": { "type": "string" } }
+            { "type": ["array", "null"], "items": { "type": "string" } }
         ]
     })
 }
 
 /// What counts as an output.
 pub(super) fn output(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "enum": ["file", "stdout", "none"] })
+    json_schema!({ "enum": ["file", "stdout", "none", null] })
 }
 
 /// The steps before: ids, edges, or a list of both.
@@ -67,5 +87,5 @@ pub(super) fn after(generator: &mut SchemaGenerator) -> Schema {
         { "type": "string" },
         generator.subschema_for::<After>()
     ] });
-    json_schema!({ "anyOf": [edge, { "type": "array", "items": edge }] })
+    json_schema!({ "anyOf": [edge, { "type": ["array", "null"], "items": edge }] })
 }

@@ -24,6 +24,7 @@ pub struct StepDefinition {
     pub join: Join,
     /// An expression, evaluated when the step is ready; when it is false the step is skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::expression")]
     pub when: Option<String>,
     /// Runs the step once for each element, as `item` and `index`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

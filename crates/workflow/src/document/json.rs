@@ -9,7 +9,7 @@ use capataz_api::limits::JSON_DEPTH;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Content, Member, Node, Place, Unreadable};
+use super::{Content, Member, Node, Place, Unreadable, is_new};
 use crate::refusal::Reason;
 
 /// Reads a text; none when it is not JSON at all.
@@ -65,11 +65,11 @@ impl<'a> Reader<'a> {
             }
         })?;
         let mut seen = BTreeSet::new();
-        let mut members = Vec::with_capacity(pairs.len());
+        let mut members: Vec<Member> = Vec::with_capacity(pairs.len());
         for (key, raw) in pairs {
             let value = self.node(raw, depth + 1)?;
             let (key, place) = (key.into_owned(), value.place);
-            if !seen.insert(key.clone()) {
+            if !is_new(&key, &members, &mut seen) {
                 let reason = Reason::DuplicateKey { key };
                 return Err(Unreadable { place, reason });
             }

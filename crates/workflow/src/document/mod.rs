@@ -3,12 +3,17 @@
 //! Nothing here knows what a workflow is.
 
 mod json;
+mod path;
 mod yaml;
+
+pub(crate) use path::Path;
+
+use std::collections::BTreeSet;
 
 use serde_json::{Number, Value};
 
 use crate::limits;
-use crate::refusal::{Path, Reason, Segment};
+use crate::refusal::Reason;
 
 /// A place in a text: line and column from 1, the column in characters. Line 0 is no place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -71,6 +76,19 @@ pub(crate) fn read(text: &str) -> Result<Node, Unreadable> {
     yaml::read(text)
 }
 
+/// Whether a map does not have a key yet. `seen` is used once the map is large.
+fn is_new(key: &str, members: &[Member], seen: &mut BTreeSet<String>) -> bool {
+    /// Up to here, looking through a map is faster than keeping a set beside it.
+    const SMALL: usize = 16;
+    if members.len() < SMALL {
+        return members.iter().all(|member| member.key != key);
+    }
+    if seen.is_empty() {
+        seen.extend(members.iter().map(|member| member.key.clone()));
+    }
+    seen.insert(key.to_owned())
+}
+
 impl Node {
     /// The tree of a value that was never a text.
     pub(crate) fn from_json(value: &Value) -> Node {
@@ -106,27 +124,5 @@ impl Node {
                 Value::Object(members.iter().map(member).collect())
             }
         }
-    }
-
-    /// Where a path leads, or the nearest that there is on the way.
-    pub(crate) fn place_of(&self, path: &Path) -> Place {
-        let mut node = self;
-        for segment in path.segments() {
-            let next = match (segment, &node.content) {
-                (Segment::Index(index), Content::List(items)) => items.get(*index),
-                // `after: a` is short for `after: [a]`.
-                (Segment::Index(_), _) => Some(node),
-                (Segment::Field(name), Content::Map(members)) => {
-                    let found = members.iter().find(|member| member.key == *name);
-                    found.map(|member| &member.value)
-                }
-                _ => None,
-            };
-            match next {
-                Some(next) => node = next,
-                None => break,
-            }
-        }
-        node.place
     }
 }

@@ -7,7 +7,7 @@ use capataz_api::limits::JSON_DEPTH;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
 use serde_json::Number;
 
-use super::{Content, Member, Node, Place, Unreadable};
+use super::{Content, Member, Node, Place, Unreadable, is_new};
 use crate::limits;
 use crate::refusal::Reason;
 
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
 
     fn members(&mut self, depth: usize) -> Result<Vec<Member>, Unreadable> {
         let mut seen = BTreeSet::new();
-        let mut members = Vec::new();
+        let mut members: Vec<Member> = Vec::new();
         loop {
             let (event, place) = self.next()?;
             let key = match event {
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
                 Event::Scalar(text, ..) => text.into_owned(),
                 _ => return Err(unreadable(place, "a key must be a text".to_owned())),
             };
-            if !seen.insert(key.clone()) {
+            if !is_new(&key, &members, &mut seen) {
                 let reason = Reason::DuplicateKey { key };
                 return Err(Unreadable { place, reason });
             }

@@ -61,6 +61,14 @@ impl<'a, 'v> Machine<'a, 'v> {
         self.pay(bytes as u64 / BYTES_PER_FUEL)
     }
 
+    /// Pays for a value that is read as a whole when it is a text.
+    pub(super) fn pay_read(&mut self, value: &Val<'a>) -> Result<(), Problem> {
+        match value {
+            Val::Text(text) => self.pay_text(text.as_str().len()),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn made(&mut self, text: String) -> Result<Val<'a>, Problem> {
         self.pay_text(text.len())?;
         Ok(Val::made(text))
@@ -87,6 +95,7 @@ impl<'a, 'v> Machine<'a, 'v> {
             Tree::Index(pair) => {
                 let value = self.tree(&pair[0])?;
                 let index = self.tree(&pair[1])?;
+                self.pay_read(&index)?;
                 element(&value, &index)
             }
             Tree::List(items) => {
@@ -136,6 +145,7 @@ impl<'a, 'v> Machine<'a, 'v> {
                 let (expected, got) = ("a string as key of a map", key.kind());
                 return Err(Problem::Expected { expected, got });
             };
+            self.pay_text(key.as_str().len())?;
             let key = key.as_str().to_owned();
             let value = self.tree(value)?;
             if map.contains_key(&key) {
@@ -183,6 +193,10 @@ impl<'a, 'v> Machine<'a, 'v> {
 
     fn run_loop(&mut self, it: &Loop) -> Result<Val<'a>, Problem> {
         let over = self.tree(&it.over)?;
+        // Keys are listed before the first one is visited.
+        if over.is_map() {
+            self.pay(over.len().unwrap_or(0) as u64)?;
+        }
         let Some(visited) = over.visited() else {
             let (expected, got) = ("a list or map to go over", over.kind());
             return Err(Problem::Expected { expected, got });

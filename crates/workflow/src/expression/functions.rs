@@ -9,7 +9,7 @@ use super::evaluate::{Machine, types};
 use super::operators;
 use super::problem::Problem;
 use super::value::Val;
-use crate::limits::{PATTERN_BYTES, PATTERN_FUEL, VALUE_BYTES};
+use crate::limits::{MATCH_FUEL_PER_BYTE, PATTERN_BYTES, PATTERN_FUEL, VALUE_BYTES};
 use crate::nearest::shorten;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -295,6 +295,7 @@ fn matches<'a>(
 ) -> Result<Val<'a>, Problem> {
     machine.pay(PATTERN_FUEL)?;
     machine.pay_text(pattern.len())?;
+    machine.pay(MATCH_FUEL_PER_BYTE * text.len() as u64)?;
     let mut builder = RegexBuilder::new(pattern);
     let built = builder
         .size_limit(PATTERN_BYTES)

@@ -3,19 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, SelectExpr};
 use cel::common::ast::{IdedExpr, operators as names};
-use cel::parser::PrattParser;
 
 use super::flaw::ExpressionFlaw;
 use super::functions::Function;
 use super::operators::Operator;
-use super::tree::{Body, Constant, Expression, Loop, Tree, Uses, Variable};
-use crate::limits::{EXPRESSION_BYTES, EXPRESSION_DEPTH};
+use super::parse::parse;
+use super::refused::Refused;
+use super::tree::{Constant, Expression, Tree, Uses, Variable};
+use crate::limits::EXPRESSION_DEPTH;
 use crate::nearest;
-
-/// A flaw and what to do about it.
-pub(crate) type Refused = (ExpressionFlaw, Option<String>);
 
 /// What an expression may refer to where it stands.
 #[derive(Clone, Copy)]
@@ -30,13 +28,7 @@ pub(crate) struct Names<'a> {
 
 /// Reads an expression.
 pub(crate) fn lower(source: &str, names: Names<'_>) -> Result<Expression, Refused> {
-    if source.len() > EXPRESSION_BYTES {
-        let (limit, got) = (EXPRESSION_BYTES, source.len());
-        return Err((ExpressionFlaw::TooLong { limit, got }, None));
-    }
-    check_nesting(source)?;
-    let parsed = PrattParser::new().parse(source);
-    let parsed = parsed.map_err(|errors| (syntax(source, &errors), None))?;
+    let parsed = parse(source)?;
     let mut lowering = Lowering {
         source,
         names,
@@ -51,60 +43,16 @@ pub(crate) fn lower(source: &str, names: Names<'_>) -> Result<Expression, Refuse
     })
 }
 
-/// Refuses what the parser would recurse too deep into: brackets and conditions in each other.
-fn check_nesting(source: &str) -> Result<(), Refused> {
-    let (mut depth, mut deepest, mut conditions) = (0usize, 0usize, 0usize);
-    let mut quote = None;
-    let mut escaped = false;
-    for c in source.chars() {
-        match (c, quote) {
-            _ if escaped => escaped = false,
-            ('\\', Some(_)) => escaped = true,
-            (c, Some(open)) if c == open => quote = None,
-            (_, Some(_)) => {}
-            ('"' | '\'', None) => quote = Some(c),
-            ('(' | '[' | '{', None) => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            (')' | ']' | '}', None) => depth = depth.saturating_sub(1),
-            ('?' | '!', None) => conditions += 1,
-            _ => {}
-        }
-    }
-    let limit = EXPRESSION_DEPTH;
-    // Whoever deceives the count of quotes still has so few bytes that nothing overflows.
-    match deepest + conditions > limit {
-        true => Err((ExpressionFlaw::TooDeep { limit }, None)),
-        false => Ok(()),
-    }
-}
-
-fn syntax(source: &str, errors: &cel::ParseErrors) -> ExpressionFlaw {
-    let first = errors.errors.first();
-    let message = first.map_or("it cannot be parsed", |error| error.msg.as_str());
-    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
-    let (line, column) = first.map_or((1, 1), |error| error.pos);
-    let before = usize::try_from(line - 1).unwrap_or(0);
-    let skipped = source.split_inclusive('\n').take(before);
-    let skipped = skipped.map(|line| line.chars().count()).sum::<usize>();
-    ExpressionFlaw::Syntax {
-        message: nearest::shorten(message),
-        column: skipped + usize::try_from(column).unwrap_or(1),
-        source_text: nearest::shorten(source),
-    }
-}
-
-struct Lowering<'a> {
-    source: &'a str,
-    names: Names<'a>,
+pub(super) struct Lowering<'a> {
+    pub(super) source: &'a str,
+    pub(super) names: Names<'a>,
     /// The variables of the loops around, innermost last.
-    locals: Vec<String>,
+    pub(super) locals: Vec<String>,
     uses: Uses,
 }
 
 impl Lowering<'_> {
-    fn tree(&mut self, expr: &IdedExpr, depth: usize) -> Result<Tree, Refused> {
+    pub(super) fn tree(&mut self, expr: &IdedExpr, depth: usize) -> Result<Tree, Refused> {
         if depth > EXPRESSION_DEPTH {
             let limit = EXPRESSION_DEPTH;
             return Err((ExpressionFlaw::TooDeep { limit }, None));
@@ -359,53 +307,6 @@ impl Lowering<'_> {
         Ok(Tree::Call(function, args))
     }
 
-    /// A macro, recognised by what the parser has expanded it to.
-    fn comprehension(&mut self, it: &ComprehensionExpr, depth: usize) -> Result<Tree, Refused> {
-        let over = self.tree(&it.iter_range, depth)?;
-        self.locals.push(it.iter_var.clone());
-        let body = self.body(it, depth);
-        self.locals.pop();
-        Ok(Tree::Loop(Box::new(Loop { over, body: body? })))
-    }
-
-    fn body(&mut self, it: &ComprehensionExpr, depth: usize) -> Result<Body, Refused> {
-        let is_result =
-            |expr: &IdedExpr| matches!(&expr.expr, Expr::Ident(name) if *name == it.accu_var);
-        let Expr::Call(step) = &it.loop_step.expr else {
-            return Err(self.unsupported("an unknown macro"));
-        };
-        match (step.func_name.as_str(), step.args.as_slice()) {
-            (names::LOGICAL_AND, [_, test]) => Ok(Body::All(self.tree(test, depth)?)),
-            (names::LOGICAL_OR, [_, test]) => Ok(Body::Exists(self.tree(test, depth)?)),
-            (names::ADD, [result, added]) if is_result(result) => {
-                let value = self.collected(added, depth)?;
-                Ok(Body::Collect { when: None, value })
-            }
-            (names::CONDITIONAL, [test, taken, _]) => {
-                let test = self.tree(test, depth)?;
-                let Expr::Call(add) = &taken.expr else {
-                    return Err(self.unsupported("an unknown macro"));
-                };
-                match add.args.as_slice() {
-                    [_, added] if matches!(added.expr, Expr::List(_)) => Ok(Body::Collect {
-                        when: Some(test),
-                        value: self.collected(added, depth)?,
-                    }),
-                    _ => Ok(Body::ExistsOne(test)),
-                }
-            }
-            _ => Err(self.unsupported("an unknown macro")),
-        }
-    }
-
-    /// The one element of the list that a loop adds to its result.
-    fn collected(&mut self, added: &IdedExpr, depth: usize) -> Result<Tree, Refused> {
-        match &added.expr {
-            Expr::List(list) if list.elements.len() == 1 => self.tree(&list.elements[0], depth),
-            _ => Err(self.unsupported("an unknown macro")),
-        }
-    }
-
     fn step(&self, id: &str) -> Result<usize, Refused> {
         self.names.steps.get(id).copied().ok_or_else(|| {
             let flaw = ExpressionFlaw::UnknownStep {
@@ -427,39 +328,6 @@ impl Lowering<'_> {
         };
         let hint = nearest::hint(name, self.names.parameters.iter().copied());
         Err((flaw, hint))
-    }
-
-    fn unknown_variable(&self, name: &str) -> Refused {
-        let mut known = vec!["params", "run.id", "run.workflow", "run.version"];
-        if self.names.in_run {
-            known.extend(["outputs", "steps", "message"]);
-        }
-        if self.names.in_element {
-            known.extend(["item", "index"]);
-        }
-        let hint = nearest::hint(name, known.iter().copied());
-        let flaw = ExpressionFlaw::UnknownVariable {
-            name: nearest::shorten(name),
-            expected: known.join(", "),
-            source_text: nearest::shorten(self.source),
-        };
-        (flaw, hint)
-    }
-
-    fn unknown_function(&self, name: &str) -> Refused {
-        let flaw = ExpressionFlaw::UnknownFunction {
-            name: nearest::shorten(name),
-            source_text: nearest::shorten(self.source),
-        };
-        (flaw, nearest::hint(name, Function::names()))
-    }
-
-    fn unsupported(&self, what: &str) -> Refused {
-        let flaw = ExpressionFlaw::Unsupported {
-            what: what.to_owned(),
-            source_text: nearest::shorten(self.source),
-        };
-        (flaw, None)
     }
 }
 

@@ -69,19 +69,12 @@ pub(super) fn apply<'a>(
     left: &Val<'a>,
     right: &Val<'a>,
 ) -> Result<Val<'a>, Problem> {
-    let ordered = |wanted: fn(Ordering) -> bool| match compare(left, right) {
-        Some(Some(ordering)) => Ok(Val::Bool(wanted(ordering))),
-        // Not a number: neither less nor greater.
-        Some(None) => Ok(Val::Bool(false)),
-        None => Err(types(operator.symbol(), &[left, right])),
-    };
     match operator {
         Operator::Equal => Ok(Val::Bool(equal(machine, left, right)?)),
         Operator::NotEqual => Ok(Val::Bool(!equal(machine, left, right)?)),
-        Operator::Less => ordered(Ordering::is_lt),
-        Operator::LessEqual => ordered(Ordering::is_le),
-        Operator::Greater => ordered(Ordering::is_gt),
-        Operator::GreaterEqual => ordered(Ordering::is_ge),
+        Operator::Less | Operator::LessEqual | Operator::Greater | Operator::GreaterEqual => {
+            order(machine, operator, left, right)
+        }
         Operator::In => contains(machine, left, right),
         Operator::Add if left.is_list() && right.is_list() => join_lists(machine, left, right),
         Operator::Add => match (left, right) {
@@ -167,6 +160,25 @@ fn join_lists<'a>(
     Ok(Val::List(joined))
 }
 
+fn order<'a>(
+    machine: &mut Machine<'a, '_>,
+    operator: Operator,
+    left: &Val<'a>,
+    right: &Val<'a>,
+) -> Result<Val<'a>, Problem> {
+    machine.pay_read(left)?;
+    let Some(compared) = compare(left, right) else {
+        return Err(types(operator.symbol(), &[left, right]));
+    };
+    // What is not a number is neither less nor greater.
+    Ok(Val::Bool(compared.is_some_and(|ordering| match operator {
+        Operator::Less => ordering.is_lt(),
+        Operator::LessEqual => ordering.is_le(),
+        Operator::Greater => ordering.is_gt(),
+        _ => ordering.is_ge(),
+    })))
+}
+
 /// How two values of one order compare; none when they have none in common.
 fn compare(left: &Val<'_>, right: &Val<'_>) -> Option<Option<Ordering>> {
     match (left, right) {
@@ -189,6 +201,7 @@ fn contains<'a>(
     container: &Val<'a>,
 ) -> Result<Val<'a>, Problem> {
     if container.is_map() {
+        machine.pay_read(wanted)?;
         return match wanted {
             Val::Text(key) => Ok(Val::Bool(container.member(key.as_str()).is_some())),
             // Keys as well in CEL, but never in JSON.
@@ -259,6 +272,7 @@ fn equal_maps<'a>(
     if left.len() != right.len() {
         return Ok(false);
     }
+    machine.pay(left.len().unwrap_or(0) as u64)?;
     let Some(keys) = left.visited() else {
         return Ok(false);
     };

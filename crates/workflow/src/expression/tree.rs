@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::functions::Function;
 use super::operators::Operator;
 use crate::document::Place;
-use crate::refusal::Path;
 
 /// An expression that can be evaluated.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub(crate) struct Expression {
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) expression: Arc<Expression>,
-    pub(crate) path: Path,
+    pub(crate) path: Box<str>,
     pub(crate) place: Place,
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Run, parsed};
 
-const TEXT: &str = r#"
+pub(super) const TEXT: &str = r#"
 name: media
 parameters:
   day: { type: string }

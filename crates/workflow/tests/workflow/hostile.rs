@@ -34,6 +34,17 @@ fn aliases_do_not_multiply() {
 }
 
 #[test]
+fn a_large_map_has_each_key_once() {
+    let mut text = String::from("name: w\nparameters:\n");
+    for name in 0..100 {
+        text += &format!("  p{name}: {{type: string}}\n");
+    }
+    text += "  p3: {type: string}\nsteps: [{id: a, noop: true}]\n";
+    let shown = refused(&text).to_string();
+    assert_eq!(shown, "line 103, column 3: has the key \"p3\" twice");
+}
+
+#[test]
 fn nesting_ends() {
     for text in [
         "[".repeat(100_000),
@@ -115,7 +126,45 @@ fn evaluations_run_out_of_fuel() {
     }
 }
 
-const GOOD: &str = r#"name: etl
+#[test]
+fn large_values_cost_with_each_look() {
+    let members = (0..20_000).map(|n| (format!("k{n}"), json!(n)));
+    let map = serde_json::Value::Object(members.collect());
+    let text = "x".repeat(200_000);
+    let params = json!({ "map": map, "text": text });
+    for expression in [
+        "lists.range(100).exists(i, params.map.exists(k, true) && i < 0)",
+        "lists.range(1000).exists(i, params.text < params.text)",
+        "lists.range(1000).exists(i, params.text == params.text && i < 0)",
+        "lists.range(1000).exists(i, params.text in params.map)",
+        "lists.range(1000).exists(i, has({params.text: 1}.a))",
+        "lists.range(1000).exists(i, params.map == params.map && i < 0)",
+        "lists.range(1000).exists(i, params.text.size() < 0)",
+        "lists.range(2).exists(i, params.text.matches('(x|y)*z'))",
+    ] {
+        let step = json!({ "id": "a", "group": "g", "when": expression });
+        let parameters = json!({ "map": { "type": "object" }, "text": { "type": "string" } });
+        let document = json!({ "name": "w", "parameters": parameters, "steps": [step] });
+        let error = parsed(&document.to_string()).when(0, &Run::with(params.clone()));
+        let problem = error.map_err(|error| *error.problem);
+        assert_eq!(problem, Err(Problem::TooCostly), "{expression}");
+    }
+}
+
+#[test]
+fn usual_patterns_fit() {
+    for pattern in [
+        r"^\\w+@\\w+\\.[a-z]{2,10}$",
+        r"^\\d{4}-\\d\\d-\\d\\d$",
+        "(?i)^err(or)?: .*$",
+    ] {
+        let workflow = asking(&format!("'x'.matches('{pattern}')"));
+        let workflow = workflow.unwrap_or_else(|refusal| panic!("{refusal}"));
+        assert_eq!(workflow.when(0, &Run::new()), Ok(false), "{pattern}");
+    }
+}
+
+pub(super) const GOOD: &str = r#"name: etl
 parameters: { day: { type: string, default: "x" } }
 defaults: &d { group: etl, env: { DAY: "${params.day}" } }
 repeat: { until: "message.done", max: 3 }

@@ -3,6 +3,7 @@
 mod evaluating;
 mod expressions;
 mod hostile;
+mod pages;
 mod parameters;
 mod refusals;
 mod schema;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::parsed;
 
-const ETL: &str = r#"
+pub(super) const ETL: &str = r#"
 name: etl
 description: Loads a day
 parameters:
@@ -109,6 +109,30 @@ fn what_is_not_said_has_its_default() {
         (Join::All, Kind::Task, 5)
     );
     assert!(!step.keeps_output && !step.has_when && !step.has_for_each);
+}
+
+#[test]
+fn null_is_nothing_said_but_where_it_is_a_value() {
+    let text = r#"
+name: w
+description: null
+message: null
+max_runs: ~
+parameters: { p: { type: object, default: {}, description: null } }
+steps:
+  - { id: a, group: g, after: null, when: null, noop: null, payload: null, meta: null }
+  - { id: b, group: g, after: { step: a, on: null } }
+"#;
+    let expected = serde_json::json!({
+        "name": "w",
+        "parameters": { "p": { "type": "object", "default": {} } },
+        "message": null,
+        "steps": [
+            { "id": "a", "group": "g", "payload": null },
+            { "id": "b", "after": [{ "step": "a" }], "group": "g" }
+        ]
+    });
+    assert_eq!(parsed(text).to_json(), expected);
 }
 
 #[test]

@@ -109,6 +109,7 @@ impl Driver {
         let hello = Hello {
             name: name.into(),
             incarnation: 1,
+            connection: 0,
             host: format!("host-of-{name}"),
             build: "1.0".into(),
             pod: format!("pod-of-{name}"),

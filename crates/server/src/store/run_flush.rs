@@ -1,0 +1,211 @@
+//! Writes what a transaction changed of workflows and runs, and the audit trail of it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use capataz_engine::{RunId, WorkerId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::audit_row::{AuditRow, Subject};
+use super::graphs::{self, Graphs, VersionKey};
+use super::run_sql;
+use super::run_work::{Naming, RunWork};
+use super::step_times;
+use super::work::Work;
+
+impl Work {
+    /// Writes everything about runs; the caller commits. Returns the number of the next line of
+    /// the audit trail. Names of groups and workers have been written.
+    pub(super) fn flush_runs(
+        &self,
+        connection: &Connection,
+        graphs: &mut Graphs,
+        next_audit: u64,
+    ) -> rusqlite::Result<u64> {
+        let runs = &self.runs;
+        runs.flush_names(connection)?;
+        runs.flush_versions(connection)?;
+        runs.flush_rows(connection)?;
+        runs.flush_times(connection, graphs)?;
+        runs.flush_audit(connection, next_audit)?;
+        Ok(next_audit + runs.audit.len() as u64)
+    }
+}
+
+impl RunWork {
+    fn flush_names(&self, connection: &Connection) -> rusqlite::Result<()> {
+        for naming in &self.namings {
+            match naming {
+                Naming::Created(id, name) => {
+                    let sql = "INSERT OR REPLACE INTO workflow (id, name) VALUES (?, ?)";
+                    connection.prepare_cached(sql)?.execute((id.0, name))?;
+                }
+                Naming::Registered(id, number) => {
+                    let sql = "UPDATE workflow SET registered = ?2 WHERE id = ?1";
+                    connection.prepare_cached(sql)?.execute((id.0, number))?;
+                }
+            }
+        }
+        for (pod, name) in &self.pods {
+            match name {
+                Some(name) => {
+                    let sql = "INSERT OR REPLACE INTO pod (id, name) VALUES (?, ?)";
+                    connection.prepare_cached(sql)?.execute((pod.0, name))?;
+                }
+                // A line of this transaction may still be about it.
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn flush_versions(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let sql = "INSERT OR REPLACE INTO workflow_version
+            (workflow, number, content, stored_at, runs, crc, graph, definition)
+            VALUES (?, ?, ?, ?, 0, ?, ?, ?)";
+        for new in &self.versions {
+            let (crc, graph) = graphs::encode(&new.version);
+            let content = new.version.content.to_be_bytes();
+            let (workflow, number) = (new.key.0.0, new.key.1);
+            let definition = &new.version.definition[..];
+            let at = new.at.0 as i64;
+            let values = params![workflow, number, content, at, crc, graph, definition];
+            connection.prepare_cached(sql)?.execute(values)?;
+        }
+        let sql = "INSERT OR REPLACE INTO run_version (run, crc, graph, definition)
+            VALUES (?, ?, ?, ?)";
+        for (run, version) in &self.own {
+            let (crc, graph) = graphs::encode(version);
+            let values = params![run.0 as i64, crc, graph, &version.definition[..]];
+            connection.prepare_cached(sql)?.execute(values)?;
+        }
+        Ok(())
+    }
+
+    fn flush_rows(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let dirty = self.runs.iter().filter(|(_, kept)| kept.dirty);
+        for (run, kept) in dirty {
+            run_sql::write_run(connection, *run, &kept.row)?;
+        }
+        let dirty = self.steps.iter().filter(|(_, kept)| kept.dirty);
+        let steps = dirty.map(|((run, step), kept)| (*run, *step, &kept.row));
+        run_sql::write_steps(connection, steps)?;
+        self.flush_started(connection)
+    }
+
+    /// Counts new runs among those of their versions, and makes them known by their tags.
+    fn flush_started(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut followed: BTreeMap<VersionKey, i64> = BTreeMap::new();
+        let tag_sql = "INSERT OR IGNORE INTO run_tag (tag, run) VALUES (?, ?)";
+        for (run, tags) in &self.started {
+            if let Some(kept) = self.runs.get(run) {
+                *followed
+                    .entry((kept.row.workflow, kept.row.version))
+                    .or_default() += 1;
+            }
+            for tag in tags {
+                let values = (tag, run.0 as i64);
+                connection.prepare_cached(tag_sql)?.execute(values)?;
+            }
+        }
+        let sql = "UPDATE workflow_version SET runs = runs + ?3
+            WHERE workflow = ?1 AND number = ?2";
+        for ((workflow, number), runs) in followed {
+            let values = (workflow.0, number, runs);
+            connection.prepare_cached(sql)?.execute(values)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers how long steps took, by the names of their workflows and their own.
+    fn flush_times(&self, connection: &Connection, graphs: &mut Graphs) -> rusqlite::Result<()> {
+        let mut by_name: BTreeMap<(String, String), Vec<u32>> = BTreeMap::new();
+        let mut names: HashMap<u32, Option<String>> = HashMap::new();
+        for (run, step, took) in &self.times {
+            let Some(kept) = self.runs.get(run) else {
+                continue;
+            };
+            let workflow = kept.row.workflow;
+            let name = match names.get(&workflow.0) {
+                Some(name) => name.clone(),
+                None => {
+                    let name = workflow_name(connection, workflow.0)?;
+                    names.entry(workflow.0).or_insert(name).clone()
+                }
+            };
+            let graph = graphs.of(connection, (workflow, kept.row.version))?;
+            // A step that was added to its run is that run's alone: nothing is learned from it.
+            let node = graph
+                .as_ref()
+                .and_then(|graph| graph.steps.get(*step as usize));
+            if let (Some(name), Some(node)) = (name, node) {
+                let key = (name, node.name.clone());
+                by_name.entry(key).or_default().push(*took);
+            }
+        }
+        step_times::add(connection, &by_name)
+    }
+
+    fn flush_audit(&self, connection: &Connection, first: u64) -> rusqlite::Result<()> {
+        let sql = "INSERT INTO audit (seq, at, action, actor, run, step, item, task, attempt,
+            was, now, reason, subject, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut workers = HashMap::new();
+        for (seq, row) in (first..).zip(&self.audit) {
+            let subject = name_subject(connection, &mut workers, row)?;
+            statement.execute(params![
+                seq as i64,
+                row.at.0 as i64,
+                row.action as i64,
+                row.actor,
+                row.run.map(|RunId(run)| run as i64),
+                row.step,
+                row.item,
+                row.task.map(|key| key.to_raw() as i64),
+                row.attempt,
+                row.was.map(|phase| phase as i64),
+                row.now.map(|phase| phase as i64),
+                (!row.reason.is_empty()).then_some(row.reason),
+                subject,
+                (!row.note.is_empty()).then_some(&row.note),
+            ])?;
+        }
+        // Only now: the lines name pods that have gone since.
+        for (pod, _) in self.pods.iter().filter(|(_, name)| name.is_none()) {
+            let sql = "DELETE FROM pod WHERE id = ?";
+            connection.prepare_cached(sql)?.execute([pod.0])?;
+        }
+        Ok(())
+    }
+}
+
+fn workflow_name(connection: &Connection, id: u32) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT name FROM workflow WHERE id = ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_row([id], |row| row.get(0)).optional()
+}
+
+/// The name of what a line is about.
+fn name_subject(
+    connection: &Connection,
+    workers: &mut HashMap<WorkerId, Option<String>>,
+    row: &AuditRow,
+) -> rusqlite::Result<Option<String>> {
+    let look_up = |sql: &str, id: u32| {
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_row([id], |row| row.get(0)).optional()
+    };
+    match &row.subject {
+        Subject::None => Ok(None),
+        Subject::Named(name) => Ok(Some(name.clone())),
+        Subject::Group(id) => look_up("SELECT name FROM grp WHERE id = ?", id.0),
+        Subject::Pod(id) => look_up("SELECT name FROM pod WHERE id = ?", id.0),
+        Subject::Workflow(id) => workflow_name(connection, id.0),
+        Subject::Worker(id) => match workers.get(id) {
+            Some(name) => Ok(name.clone()),
+            None => {
+                let name = look_up("SELECT name FROM worker WHERE id = ?", id.0)?;
+                Ok(workers.entry(*id).or_insert(name).clone())
+            }
+        },
+    }
+}
