@@ -109,16 +109,17 @@ fn ask_about_runs(state: &mut State, chance: &mut Chance) {
         decision.events.iter().for_each(|event| apply(state, event));
     }
     state.workflow_views();
-    for view in state.run_views() {
-        let Some(context) = state.run_context(view.id) else {
+    for (run, view) in state.run_views() {
+        let Some(context) = state.run_context(run) else {
             continue;
         };
-        for step in 0..view.steps {
+        for step in 0..view.steps.0 {
             context.step_state(step);
             context.output(step);
             context.element_outputs(step);
         }
-        let (run, archive) = (view.id, None);
+        state.run_view(run, 10);
+        let archive = None;
         let reopening = Reopening {
             run,
             archive,

@@ -79,7 +79,8 @@ impl World {
 
     /// Runs that are not over.
     pub(crate) fn runs(&self) -> Vec<RunView> {
-        self.witness.state.run_views()
+        let runs = self.witness.state.run_views().into_iter();
+        runs.map(|(_, run)| run).collect()
     }
 
     fn happen(&mut self) {
@@ -122,8 +123,8 @@ impl World {
     /// Nothing more is asked: what there is must come to an end by itself.
     pub(crate) fn come_to_an_end(&mut self) {
         self.join();
-        for run in self.witness.state.run_views() {
-            let (run, on) = (run.id, false);
+        for (run, _) in self.witness.state.run_views() {
+            let on = false;
             self.carry_out(Command::PauseRun { run, on });
         }
         for _ in 0..PATIENCE {
@@ -319,6 +320,7 @@ impl World {
             pod_slots: Some(4),
             groups: vec!["etl".to_owned()],
             concurrency: 4,
+            connection: 0,
             polling: false,
             remember: 0,
             affinity: Vec::new(),
@@ -395,7 +397,7 @@ impl World {
 
     fn a_run(&mut self) -> RunId {
         let runs = self.witness.state.run_views();
-        let runs: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+        let runs: Vec<RunId> = runs.iter().map(|(run, _)| *run).collect();
         self.chance.one_of(&runs).unwrap_or(RunId(0))
     }
 }
