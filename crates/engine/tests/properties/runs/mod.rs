@@ -6,6 +6,7 @@ mod documented;
 mod fate;
 mod model;
 mod rules;
+mod run;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -8,7 +8,8 @@ use capataz_engine::{
 };
 
 use super::fate::{Fate, Fates, grow, settings, version};
-use super::model::{Model, is_asked};
+use super::model::Model;
+use super::run::is_asked;
 use crate::chance::Chance;
 use crate::witness::Witness;
 
