@@ -80,7 +80,11 @@ pub(super) fn remove_rows(connection: &Connection, run: RunId) -> rusqlite::Resu
             (SELECT run, step FROM run_step WHERE run = ? LIMIT ?)",
     ];
     for sql in rows {
-        if connection.prepare_cached(sql)?.execute((id, ROWS_STEP as i64))? > 0 {
+        if connection
+            .prepare_cached(sql)?
+            .execute((id, ROWS_STEP as i64))?
+            > 0
+        {
             return Ok(true);
         }
     }

@@ -189,7 +189,10 @@ fn states(store: &TestStore, run: RunId) -> Vec<String> {
 
 fn lines(store: &TestStore, filter: AuditFilter) -> Vec<AuditRecord> {
     let limit = 10_000;
-    store.reader.audit(&AuditFilter { limit, ..filter }).unwrap()
+    store
+        .reader
+        .audit(&AuditFilter { limit, ..filter })
+        .unwrap()
 }
 
 fn of_run(store: &TestStore, run: RunId) -> Vec<AuditRecord> {
@@ -216,7 +219,13 @@ fn a_run_is_there_from_start_to_end() {
 
     driver.advance();
     store.project(driver.cut(true));
-    let begun = ["a queued", "b blocked", "f blocked", "n blocked", "c blocked"];
+    let begun = [
+        "a queued",
+        "b blocked",
+        "f blocked",
+        "n blocked",
+        "c blocked",
+    ];
     assert_eq!(states(&store, run), begun);
     let first = steps(&store, run).remove(0);
     let task = store.reader.task(first.task.unwrap()).unwrap().unwrap();
@@ -234,7 +243,10 @@ fn a_run_is_there_from_start_to_end() {
     let all = steps(&store, run);
     assert_eq!(all[4].upstream.as_deref(), Some("b"));
     let fan = all[2].fan.unwrap();
-    assert_eq!((fan.count, fan.started, fan.succeeded, fan.failed), (3, 3, 3, 0));
+    assert_eq!(
+        (fan.count, fan.started, fan.succeeded, fan.failed),
+        (3, 3, 3, 0)
+    );
     assert_eq!((all[0].attempt, all[0].worker.as_str()), (1, "w"));
     assert!(all[3].started_at.is_some(), "a noop has times");
     assert!(store.reader.run_archive(run).unwrap().is_some());
@@ -248,7 +260,13 @@ fn what_failed_says_why_and_lives_again() {
     let (mut driver, mut store) = (Driver::new(), TestStore::new());
     driver.join("w", 10, &["g"]);
     let run = driver.start_run("etl", forked(), "t");
-    driver.work(|step| if step == 1 { failed() } else { Outcome::Succeeded });
+    driver.work(|step| {
+        if step == 1 {
+            failed()
+        } else {
+            Outcome::Succeeded
+        }
+    });
     store.project(driver.cut(true));
     let record = store.reader.run(run).unwrap().unwrap();
     assert_eq!(record.phase, RunPhase::Failed);
@@ -323,7 +341,11 @@ fn the_audit_trail_has_every_transition_in_order() {
             "capataz run_ended - running succeeded",
         ]
     );
-    assert!(trail.windows(2).all(|two| two[0].seq < two[1].seq && two[0].at <= two[1].at));
+    assert!(
+        trail
+            .windows(2)
+            .all(|two| two[0].seq < two[1].seq && two[0].at <= two[1].at)
+    );
     let from_then = lines(
         &store,
         AuditFilter {
@@ -355,7 +377,11 @@ fn a_run_is_shown_as_it_stood_at_any_time() {
         let leases = driver.leases();
         for lease in leases {
             let (_, step, _) = driver.state.step_of(lease.0.task()).unwrap();
-            let outcome = if step == 1 { failed() } else { Outcome::Succeeded };
+            let outcome = if step == 1 {
+                failed()
+            } else {
+                Outcome::Succeeded
+            };
             driver.report(lease, outcome);
         }
         look(&mut driver, &mut store);
@@ -417,17 +443,55 @@ fn lists_find_runs_by_workflow_state_tag_and_time() {
     let filter = RunFilter::default;
     assert_eq!(find(filter()), [third, second, first]);
     let workflow = Some("x".to_owned());
-    assert_eq!(find(RunFilter { workflow, ..filter() }), [second, first]);
+    assert_eq!(
+        find(RunFilter {
+            workflow,
+            ..filter()
+        }),
+        [second, first]
+    );
     let tag = Some("t".to_owned());
-    assert_eq!(find(RunFilter { tag: tag.clone(), ..filter() }), [third, first]);
+    assert_eq!(
+        find(RunFilter {
+            tag: tag.clone(),
+            ..filter()
+        }),
+        [third, first]
+    );
     let states = vec![RunPhase::Succeeded];
-    assert_eq!(find(RunFilter { states: states.clone(), ..filter() }), [first]);
+    assert_eq!(
+        find(RunFilter {
+            states: states.clone(),
+            ..filter()
+        }),
+        [first]
+    );
     let live = vec![RunPhase::Queued, RunPhase::Running];
-    assert_eq!(find(RunFilter { states: live, ..filter() }), [third, second]);
+    assert_eq!(
+        find(RunFilter {
+            states: live,
+            ..filter()
+        }),
+        [third, second]
+    );
     let since = Some(since);
-    assert_eq!(find(RunFilter { since, tag, ..filter() }), [third]);
+    assert_eq!(
+        find(RunFilter {
+            since,
+            tag,
+            ..filter()
+        }),
+        [third]
+    );
     let before = Some(second);
-    assert_eq!(find(RunFilter { before, states, ..filter() }), [first]);
+    assert_eq!(
+        find(RunFilter {
+            before,
+            states,
+            ..filter()
+        }),
+        [first]
+    );
 }
 
 #[test]
@@ -496,7 +560,11 @@ fn tasks_of_a_live_run_stay_however_old_they_are() {
     store.project(driver.cut(true));
     driver.now = driver.now + capataz_engine::Span::secs(7200);
     let now = driver.now;
-    while !store.projector.retain(now, Duration::from_secs(60), 0).unwrap() {}
+    while !store
+        .projector
+        .retain(now, Duration::from_secs(60), 0)
+        .unwrap()
+    {}
     let first = &steps(&store, run)[0];
     assert_eq!((first.phase, first.attempt), (Phase::Succeeded, 1));
 }
