@@ -5,7 +5,7 @@ use crate::reason::Phase;
 use crate::run::{RunId, RunPhase, RunReason};
 use crate::state::{Run, State, Status, StepLink, Task, Workflow};
 use crate::time::Timestamp;
-use crate::workflow::{Settings, Version};
+use crate::workflow::{Settings, Version, WorkflowId};
 
 /// A workflow that is registered or has a live run.
 #[derive(Clone, PartialEq, Debug)]
@@ -143,6 +143,16 @@ impl State {
             run, step, element, ..
         } = self.tasks.get(task).and_then(Task::step)?;
         Some((run, step, element))
+    }
+
+    /// The name of a workflow that is registered or has a live run.
+    pub fn workflow_name(&self, id: WorkflowId) -> Option<&str> {
+        Some(&self.workflow(id)?.name)
+    }
+
+    /// The name of a step of a live run.
+    pub fn step_name(&self, run: RunId, step: u32) -> Option<&str> {
+        Some(&self.run(run)?.plan.node(step)?.name)
     }
 
     fn open_steps(&self, run: &Run, most: usize) -> Vec<OpenStep> {

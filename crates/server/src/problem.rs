@@ -2,9 +2,11 @@
 
 use capataz_api::problem::{Code, Problem};
 use capataz_engine::Rejection;
+use capataz_workflow::{Refusal};
 
 use crate::convert::ConvertError;
 use crate::owner::CallError;
+use crate::workflow::NewRunError;
 
 /// Something that a caller can be told.
 pub trait ToProblem {
@@ -96,6 +98,38 @@ impl ToProblem for ConvertError {
                 let problem = Problem::new(Code::InvalidField, self.to_string());
                 problem.field("incarnation").got(got.to_string())
             }
+        }
+    }
+}
+
+impl ToProblem for Refusal {
+    fn to_problem(&self) -> Problem {
+        let problem = Problem::new(Code::InvalidWorkflow, self.to_string());
+        let Some(first) = self.flaws.first() else {
+            return problem;
+        };
+        let problem = match &first.hint {
+            Some(hint) => problem.hint(hint.clone()),
+            None => problem,
+        };
+        match first.path.is_empty() {
+            true => problem,
+            false => problem.field(first.path.clone()),
+        }
+    }
+}
+
+impl ToProblem for NewRunError {
+    fn to_problem(&self) -> Problem {
+        let problem = Problem::new(Code::InvalidWorkflow, self.to_string());
+        match self {
+            NewRunError::Parameters(_) => problem.field("parameters"),
+            NewRunError::Expression(error) => problem.field(error.path.clone()),
+            NewRunError::Tags { got } => problem
+                .field("tags")
+                .limit(capataz_api::limits::TAGS)
+                .got(got),
+            NewRunError::Message { got } => problem.field("message").got(got),
         }
     }
 }

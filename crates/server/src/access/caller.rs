@@ -58,6 +58,16 @@ impl Caller {
         }
     }
 
+    /// What the audit trail calls the caller: the name of the token, its id when it has none, and
+    /// `local` for whoever has the data folder's token or is in this process.
+    pub(crate) fn actor(&self) -> String {
+        match &self.0 {
+            None => "local".to_owned(),
+            Some(holder) if holder.token.name.is_empty() => holder.id.to_string(),
+            Some(holder) => holder.token.name.clone(),
+        }
+    }
+
     /// Whether the caller is confined to some groups.
     pub(crate) fn is_confined(&self) -> bool {
         self.groups().is_some()

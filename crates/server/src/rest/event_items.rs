@@ -2,10 +2,12 @@
 
 use capataz_api::rest::{Event, EventType, TaskState};
 use capataz_engine::{
-    Accepted, Change, Event as EngineEvent, Key, Next, Outcome, Phase, TaskId, Timestamp,
+    Accepted, Change, Event as EngineEvent, Key, Next, Outcome, Phase, RunId, TaskId,
+    Timestamp,
 };
 
 use super::event_cursor::EventCursor;
+use super::event_runs;
 use super::event_names::Names;
 use super::task_item::{reason, state, time};
 
@@ -15,6 +17,8 @@ pub(super) struct Item {
     pub(super) event: Event,
     /// The task that it concerns.
     pub(super) key: Option<Key>,
+    /// The run that it concerns, when the event itself says so.
+    pub(super) run: Option<RunId>,
 }
 
 /// The items of the event at `place` of the record at `record`.
@@ -33,9 +37,22 @@ pub(super) fn items(record: u64, place: u32, event: &EngineEvent, names: &Names)
                 cursor,
                 event: finish(shown, cursor, event.at),
                 key: Some(id.key()),
+                run: None,
             }
         });
         return submitted.collect();
+    }
+    if let Some(shown) = event_runs::show(event, names) {
+        let items = (0_u32..).zip(shown).map(|(offset, shown)| {
+            let cursor = cursor(offset);
+            Item {
+                cursor,
+                event: finish(shown.event, cursor, event.at),
+                key: shown.key,
+                run: shown.run,
+            }
+        });
+        return items.collect();
     }
     let Some((shown, key)) = show(&event.change, names) else {
         return Vec::new();
@@ -45,6 +62,7 @@ pub(super) fn items(record: u64, place: u32, event: &EngineEvent, names: &Names)
         cursor,
         event: finish(shown, cursor, event.at),
         key,
+        run: None,
     }]
 }
 
@@ -67,12 +85,16 @@ pub(super) fn bare(kind: EventType) -> Event {
         reason: None,
         worker: None,
         pod: None,
+        run: None,
+        step: None,
+        element: None,
+        workflow: None,
         count: None,
         note: None,
     }
 }
 
-fn submitted(id: TaskId, accepted: &Accepted, at: Timestamp, names: &Names) -> Event {
+pub(super) fn submitted(id: TaskId, accepted: &Accepted, at: Timestamp, names: &Names) -> Event {
     let waits = accepted.task.not_before.is_some_and(|until| until > at);
     Event {
         task: Some(id.to_string()),

@@ -1,9 +1,9 @@
-//! Which events a client wants: those of a group, of tasks with a tag, or of one task. Events only
+//! Which events a client wants: those of a group, of tasks with a tag, of one task or of one run. Events only
 //! number their tasks, so the store is asked what they belong to.
 
 use std::collections::HashMap;
 
-use capataz_engine::{Key, TaskId};
+use capataz_engine::{Key, RunId, TaskId};
 use capataz_journal::Position;
 
 use super::context::Context;
@@ -17,16 +17,23 @@ pub(super) struct Scope {
     group: Option<String>,
     tag: Option<String>,
     task: Option<Key>,
+    run: Option<RunId>,
     /// Whether tasks are wanted, as far as they were looked up.
     known: HashMap<TaskId, bool>,
 }
 
 impl Scope {
-    pub(super) fn new(group: Option<String>, tag: Option<String>, task: Option<Key>) -> Scope {
+    pub(super) fn new(
+        group: Option<String>,
+        tag: Option<String>,
+        task: Option<Key>,
+        run: Option<RunId>,
+    ) -> Scope {
         Scope {
             group,
             tag,
             task,
+            run,
             known: HashMap::new(),
         }
     }
@@ -38,7 +45,8 @@ impl Scope {
         end: Position,
         items: Vec<Item>,
     ) -> Vec<Item> {
-        let (by_task, by_label) = (self.task, self.group.is_some() || self.tag.is_some());
+        let by_task = self.task;
+        let by_label = self.group.is_some() || self.tag.is_some() || self.run.is_some();
         let fits = |key: Key| by_task.is_none_or(|task| key == task || key.task().key() == task);
         let mut items = items;
         if by_task.is_some() {
@@ -49,9 +57,13 @@ impl Scope {
         }
         self.look_up(context, end, &items).await;
         items.retain(|item| match item.key {
+            _ if item.run.is_some() && self.group.is_none() && self.tag.is_none() => {
+                item.run == self.run
+            }
             Some(key) => self.known.get(&key.task()).copied().unwrap_or(false),
             None => {
-                self.tag.is_none() && item.event.group.is_some() && item.event.group == self.group
+                let same = item.event.group.is_some() && item.event.group == self.group;
+                same && self.tag.is_none() && self.run.is_none()
             }
         });
         items
@@ -68,13 +80,14 @@ impl Scope {
         if unknown.is_empty() || context.await_store(end).await.is_err() {
             return;
         }
-        let (group, tag) = (self.group.clone(), self.tag.clone());
+        let (group, tag, run) = (self.group.clone(), self.tag.clone(), self.run);
         let read = move |store: &crate::store::Reader| {
             let look = |id: TaskId| {
                 let task = store.task(id.key())?;
                 let wanted = task.is_some_and(|task| {
                     group.as_ref().is_none_or(|group| task.group == *group)
                         && tag.as_ref().is_none_or(|tag| task.tags.contains(tag))
+                        && run.is_none_or(|run| task.step.is_some_and(|step| step.run == run))
                 });
                 Ok((id, wanted))
             };

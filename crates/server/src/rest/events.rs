@@ -19,7 +19,7 @@ use super::event_names::Names;
 use super::event_scope::Scope;
 use super::refusal::Answer;
 use super::request::Query;
-use super::task_item;
+use super::{run_item, task_item};
 use crate::feed::{FeedBatch, FeedRead};
 
 /// Sent by browsers that reconnect: the id of the last event they got.
@@ -55,7 +55,8 @@ pub(super) async fn events(
         (None, None) => Begin::Record(tail),
     };
     let task = query.task.as_deref().map(task_item::key).transpose()?;
-    let scope = Scope::new(query.group, query.tag, task);
+    let run = query.run.as_deref().map(run_item::id).transpose()?;
+    let scope = Scope::new(query.group, query.tag, task, run);
     let end = (!query.follow.unwrap_or(true)).then_some(tail);
     let stream = Follower {
         context,
@@ -142,7 +143,9 @@ impl Follower {
     }
 
     async fn show(&mut self, batch: &FeedBatch) -> Vec<sse::Event> {
-        self.names.learn(&self.context, &batch.events).await;
+        self.names
+            .learn(&self.context, batch.end, &batch.events)
+            .await;
         let record = batch.end.get().saturating_sub(1);
         let shown = (0_u32..).zip(batch.events.iter());
         let shown = shown.flat_map(|(place, event)| items(record, place, event, &self.names));

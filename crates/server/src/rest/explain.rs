@@ -8,6 +8,7 @@ use capataz_engine::{Key, Obstacle as Cause, State as EngineState, WorkerView};
 use super::context::Context;
 use super::refusal::{Answer, not_found};
 use super::request::{NoQuery, Path};
+use super::explain_run;
 use super::task_item::{self, time};
 
 /// The state of something in a word, and what is in its way; `None` when it is not there.
@@ -15,10 +16,10 @@ type Found = Option<(&'static str, Vec<Obstacle>)>;
 
 /// Say why something does not run
 ///
-/// `kind` is `task`, `group`, `worker` or `pod`.
+/// `kind` is `task`, `run`, `group`, `worker` or `pod`.
 #[utoipa::path(get, path = "/api/v1/explain/{kind}/{id}", operation_id = "explain", tag = "server",
     params(
-        ("kind" = String, Path, description = "`task`, `group`, `worker` or `pod`."),
+        ("kind" = String, Path, description = "`task`, `run`, `group`, `worker` or `pod`."),
         ("id" = String, Path, description = "Its id or name.")),
     responses((status = 200, description = "All that is in the way.", body = Explanation)))]
 pub(super) async fn explain(
@@ -26,10 +27,9 @@ pub(super) async fn explain(
     Path((kind, id)): Path<(String, String)>,
     _: NoQuery,
 ) -> Answer<Json<Explanation>> {
-    if kind == "task" {
-        return Ok(Json(explain_task(&context, task_item::key(&id)?).await?));
-    }
     let read: fn(&EngineState, &str) -> Found = match kind.as_str() {
+        "task" => return Ok(Json(explain_task(&context, task_item::key(&id)?).await?)),
+        "run" => return Ok(Json(explain_run::of(&context, &id).await?)),
         "group" => explain_group,
         "worker" => explain_worker,
         "pod" => explain_pod,
@@ -45,25 +45,39 @@ pub(super) async fn explain(
         [] => format!("{kind} {id} is {state}; nothing stands in its way"),
         _ => format!("{kind} {id} is {state}: {}", sentence(&obstacles)),
     };
-    let state = state.to_owned();
     Ok(Json(Explanation {
-        kind,
-        id,
-        state,
-        summary,
         obstacles,
+        ..bare(&kind, id, state, summary)
     }))
 }
 
+/// An explanation with nothing in the way.
+pub(super) fn bare(kind: &str, id: String, state: &str, summary: String) -> Explanation {
+    Explanation {
+        kind: kind.to_owned(),
+        id,
+        state: state.to_owned(),
+        summary,
+        obstacles: Vec::new(),
+        run: None,
+        step: None,
+        remedy: None,
+    }
+}
+
 async fn explain_task(context: &Context, key: Key) -> Answer<Explanation> {
-    let (found, position) = context
-        .namespace
-        .query(move |state| state.explain(key))
-        .await?;
-    let (kind, id) = ("task".to_owned(), key.to_string());
-    if let Some(found) = found {
-        let obstacles: Vec<Obstacle> = found.obstacles.into_iter().map(obstacle).collect();
-        let state = found.phase.name().to_owned();
+    let read = move |state: &EngineState| {
+        let step = state.step_of(key.task());
+        let step = step.map(|(run, step, _)| (run, state.step_name(run, step).map(str::to_owned)));
+        let group = state.task_view(key).map(|view| view.group);
+        Some((state.explain(key)?, step, group.unwrap_or_default()))
+    };
+    let (found, position) = context.namespace.query(read).await?;
+    let id = key.to_string();
+    if let Some((found, step, group)) = found {
+        let causes = found.obstacles;
+        let obstacles: Vec<Obstacle> = causes.into_iter().map(obstacle).collect();
+        let state = found.phase.name();
         let summary = match obstacles.as_slice() {
             [] if found.phase == capataz_engine::Phase::Queued => {
                 format!("task {id} is next in line")
@@ -71,27 +85,67 @@ async fn explain_task(context: &Context, key: Key) -> Answer<Explanation> {
             [] => format!("task {id} is {state}"),
             _ => format!("task {id} is {state}: {}", sentence(&obstacles)),
         };
+        let (run, step) = step.unzip();
         return Ok(Explanation {
-            kind,
-            id,
-            state,
-            summary,
+            remedy: remedy(&obstacles, &group),
             obstacles,
+            run: run.map(|run| run.to_string()),
+            step: step.flatten(),
+            ..bare("task", id, state, summary)
         });
     }
     context.await_store(position).await?;
-    let record = context.read(move |store| store.task(key)).await?;
+    let read = move |store: &crate::store::Reader| {
+        let mut task = store.task(key)?;
+        store.name_steps(task.as_mut_slice())?;
+        Ok(task)
+    };
+    let record = context.read(read).await?;
     let record = record.ok_or_else(|| not_found("task", &id))?;
-    let state = record.phase.name().to_owned();
+    let state = record.phase.name();
     let reason = task_item::reason(record.reason).map_or_else(String::new, |r| format!(" ({r})"));
     let summary = format!("task {id} has ended: it is {state}{reason}");
     Ok(Explanation {
-        kind,
-        id,
-        state,
-        summary,
-        obstacles: Vec::new(),
+        run: record.step.map(|step| step.run.to_string()),
+        step: record.step_name,
+        ..bare("task", id, state, summary)
     })
+}
+
+/// The smallest change that would let a task of a group start: all that holds the group, and one
+/// thing about one of its workers.
+pub(super) fn remedy(obstacles: &[Obstacle], group: &str) -> Option<String> {
+    let find = |kind: &str| obstacles.iter().find(|obstacle| obstacle.kind == kind);
+    let mut changes = Vec::new();
+    if find("run_paused").is_some() {
+        changes.push("resume its run".to_owned());
+    }
+    if find("group_paused").is_some() {
+        changes.push(format!("resume group {group}"));
+    }
+    if let Some(bound) = find("group_at_limit").and_then(|obstacle| obstacle.number) {
+        changes.push(format!("let group {group} run more than {bound} at once"));
+    }
+    let pod = |obstacle: &Obstacle| obstacle.pod.clone().unwrap_or_default();
+    let worker = |obstacle: &Obstacle| obstacle.worker.clone().unwrap_or_default();
+    let one = if find("no_worker").is_some() {
+        Some(format!("start a worker with `--group {group}`"))
+    } else if let Some(paused) = find("pod_paused") {
+        Some(format!("resume pod {}", pod(paused)))
+    } else if let Some(draining) = find("worker_draining") {
+        Some(format!("lift the drain of worker {}", worker(draining)))
+    } else if let Some(detached) = find("worker_detached") {
+        Some(format!("start worker {} again", worker(detached)))
+    } else if let Some(held) = find("pod_held") {
+        let pod = pod(held);
+        Some(format!("release pod {pod}, once its lost attempts are gone"))
+    } else if let Some(full) = find("pod_full") {
+        Some(format!("give pod {} more slots, or wait for one", pod(full)))
+    } else {
+        find("worker_busy").map(|_| format!("start another worker with `--group {group}`, or wait"))
+    };
+    changes.extend(one);
+    (!changes.is_empty()).then(|| changes.join(", and "))
 }
 
 fn explain_group(state: &EngineState, name: &str) -> Found {
@@ -178,7 +232,7 @@ fn explain_pod(state: &EngineState, name: &str) -> Found {
     Some((word, causes.into_iter().map(obstacle).collect()))
 }
 
-fn sentence(obstacles: &[Obstacle]) -> String {
+pub(super) fn sentence(obstacles: &[Obstacle]) -> String {
     let texts: Vec<&str> = obstacles
         .iter()
         .map(|obstacle| obstacle.text.as_str())
@@ -190,7 +244,7 @@ fn keys(by: Vec<Key>) -> Vec<String> {
     by.into_iter().map(|key| key.to_string()).collect()
 }
 
-fn obstacle(cause: Cause) -> Obstacle {
+pub(super) fn obstacle(cause: Cause) -> Obstacle {
     let say = |kind: &str, text: String| {
         let kind = kind.to_owned();
         Obstacle {
@@ -200,6 +254,10 @@ fn obstacle(cause: Cause) -> Obstacle {
         }
     };
     match cause {
+        // A task of a paused run waits for no time at all.
+        Cause::NotBefore(capataz_engine::Timestamp(u64::MAX)) => {
+            say("run_paused", "its run is paused; resume it".into())
+        }
         Cause::NotBefore(at) => {
             let until = time(at);
             let text = format!("it waits until {until}");

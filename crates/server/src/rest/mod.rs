@@ -7,13 +7,16 @@
 //! Bodies and query parameters are read strictly: what is not known is refused, by name.
 
 mod attempts;
+mod audit;
 mod context;
 mod event_cursor;
 mod event_items;
 mod event_names;
+mod event_runs;
 mod event_scope;
 mod events;
 mod explain;
+mod explain_run;
 mod groups;
 mod health;
 mod leases;
@@ -25,6 +28,10 @@ mod pods;
 mod refusal;
 mod request;
 mod router;
+mod run_actions;
+mod run_item;
+mod run_start;
+mod runs;
 mod stats;
 mod task_actions;
 mod task_item;
@@ -32,6 +39,7 @@ mod tasks;
 mod tokens;
 mod wait;
 mod workers;
+mod workflows;
 
 pub(crate) use refusal::ProblemResponse;
 pub(crate) use router::{router, unknown_route, wrong_method};

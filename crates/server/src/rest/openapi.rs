@@ -37,6 +37,8 @@ const PAGE: &str = "/api/docs";
     components(schemas(Problem, Code)),
     tags(
         (name = "tasks", description = "Submit, list, cancel and retry tasks."),
+        (name = "workflows", description = "Templates of steps, by name and version."),
+        (name = "runs", description = "Live executions of workflows, with their audit trail."),
         (name = "attempts", description = "What a worker without gRPC does."),
         (name = "groups", description = "Consumer groups."),
         (name = "workers", description = "Workers and their sessions."),

@@ -16,11 +16,14 @@ use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use super::refusal::ProblemResponse;
+use crate::access::Caller;
 
 /// What bodies are unless a route says otherwise.
 pub(super) const JSON: &str = "application/json";
 /// One JSON document a line.
 pub(super) const JSON_LINES: &str = "application/x-ndjson";
+/// Definitions of workflows as people write them.
+pub(super) const YAML: &str = "application/yaml";
 /// The header that makes a call repeatable.
 const REQUEST_ID: &str = "idempotency-key";
 
@@ -136,14 +139,33 @@ pub(super) struct Change<T> {
     pub(super) once: Once,
 }
 
-/// Makes a command repeatable, if the request has an id.
-#[derive(Clone, Copy)]
-pub(super) struct Once(Option<engine::Request>);
+/// Names the caller on record, and makes a command repeatable, if the request has an id.
+#[derive(Clone)]
+pub(super) struct Once {
+    actor: String,
+    request: Option<engine::Request>,
+}
 
 impl Once {
+    fn of(head: &Parts, bytes: &[u8]) -> Result<Once, Problem> {
+        let id = request_id(&head.headers)?;
+        let asked = [
+            head.method.as_str().as_bytes(),
+            head.uri.path().as_bytes(),
+            bytes,
+        ];
+        let content = crate::convert::hash(&asked.join(&b' '));
+        Ok(Once {
+            actor: Caller::of(&head.extensions)?.actor(),
+            request: id.map(|id| engine::Request { id, content }),
+        })
+    }
+
     /// The command as it is carried out at most once.
     pub(super) fn wrap(self, command: engine::Command) -> engine::Command {
-        match self.0 {
+        let request = self.request;
+        let command = self.name(command);
+        match request {
             None => command,
             Some(request) => {
                 let command = Box::new(command);
@@ -152,14 +174,29 @@ impl Once {
         }
     }
 
-    /// No request id.
-    pub(super) fn unnamed() -> Once {
-        Once(None)
+    /// The command with who asks for it. It carries its request id itself, or has none.
+    pub(super) fn name(self, command: engine::Command) -> engine::Command {
+        let command = Box::new(command);
+        let actor = self.actor;
+        engine::Command::By { actor, command }
+    }
+
+    /// The same caller without a request id.
+    pub(super) fn unnamed(&self) -> Once {
+        Once {
+            actor: self.actor.clone(),
+            request: None,
+        }
+    }
+
+    /// The request id, with the hash of what is asked.
+    pub(super) fn request(&self) -> Option<engine::Request> {
+        self.request
     }
 
     /// Whether the request has an id.
-    pub(super) fn is_named(self) -> bool {
-        self.0.is_some()
+    pub(super) fn is_named(&self) -> bool {
+        self.request.is_some()
     }
 }
 
@@ -168,17 +205,41 @@ impl<S: Send + Sync, T: rest::Body> FromRequest<S> for Change<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Change<T>, ProblemResponse> {
         let (head, body) = request.into_parts();
-        let id = request_id(&head.headers)?;
         let bytes = read_bounded(&head.headers, body).await?;
-        let asked = [
-            head.method.as_str().as_bytes(),
-            head.uri.path().as_bytes(),
-            &bytes,
-        ];
-        let content = crate::convert::hash(&asked.join(&b' '));
-        let once = Once(id.map(|id| engine::Request { id, content }));
+        let once = Once::of(&head, &bytes)?;
         let body = parse(&head.headers, &bytes)?;
         Ok(Change { body, once })
+    }
+}
+
+/// A definition: a document in JSON or YAML, or, in JSON, a text that is one.
+pub(super) struct Definition {
+    pub(super) text: String,
+    pub(super) once: Once,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Definition {
+    type Rejection = ProblemResponse;
+
+    async fn from_request(request: Request, _: &S) -> Result<Definition, ProblemResponse> {
+        let (head, body) = request.into_parts();
+        let media_type = media_type(&head.headers, &[JSON, YAML])?;
+        let bytes = read_bounded(&head.headers, body).await?;
+        let once = Once::of(&head, &bytes)?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let detail = format!("the body is not UTF-8: {error}");
+            Problem::new(Code::MalformedJson, detail)
+        })?;
+        // A text in JSON keeps the lines of the document that it was made from.
+        let quoted = media_type == JSON && text.trim_start().starts_with('"');
+        let text = match quoted.then(|| serde_json::from_str::<String>(text)) {
+            Some(Ok(text)) => text,
+            Some(Err(error)) => {
+                return Err(Problem::new(Code::MalformedJson, error.to_string()).into());
+            }
+            None => text.to_owned(),
+        };
+        Ok(Definition { text, once })
     }
 }
 

@@ -16,8 +16,8 @@ use super::context::Context;
 use super::pace::Pace;
 use super::refusal::ProblemResponse;
 use super::{
-    attempts, events, explain, groups, health, leases, logs, metrics, openapi, pods, stats,
-    task_actions, tasks, tokens, wait, workers,
+    attempts, audit, events, explain, explain_run, groups, health, leases, logs, metrics, openapi, pods,
+    run_actions, runs, stats, task_actions, tasks, tokens, wait, workers, workflows,
 };
 use crate::namespace::Namespace;
 
@@ -55,6 +55,29 @@ fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(task_actions::cancel))
         .routes(routes!(task_actions::retry))
         .routes(routes!(logs::logs))
+        .routes(routes!(workflows::list))
+        .routes(routes!(workflows::schema))
+        .routes(routes!(workflows::validate))
+        .routes(routes!(
+            workflows::put,
+            workflows::show,
+            workflows::delete
+        ))
+        .routes(routes!(workflows::version))
+        .routes(routes!(workflows::clear))
+        .routes(routes!(runs::start, runs::list))
+        .routes(routes!(runs::show))
+        .routes(routes!(runs::definition))
+        .routes(routes!(runs::wait))
+        .routes(routes!(explain_run::explain))
+        .routes(routes!(run_actions::cancel))
+        .routes(routes!(run_actions::pause))
+        .routes(routes!(run_actions::resume))
+        .routes(routes!(run_actions::retry))
+        .routes(routes!(run_actions::rerun))
+        .routes(routes!(run_actions::add_steps))
+        .routes(routes!(audit::of_run))
+        .routes(routes!(audit::of_all))
         .routes(routes!(leases::lease))
         .routes(routes!(attempts::start))
         .routes(routes!(attempts::heartbeat))

@@ -98,6 +98,11 @@ pub(super) async fn retry(
     context.catch_up().await?;
     let record = context.read(move |store| store.task(key)).await?;
     let record = record.ok_or_else(|| not_found("task", &id))?;
+    if let Some(step) = record.step {
+        let detail = format!("task {id} is a step of run {}", step.run);
+        let hint = format!("retry the run: `POST /api/v1/runs/{}/retry`", step.run);
+        return Err(Problem::new(Code::TaskOfRun, detail).hint(hint).task(key).into());
+    }
     // With a request id the engine is asked all the same: this may be the second try.
     if record.phase.is_live() && !change.once.is_named() {
         return Err(Rejection::StillLive { key }.into());
@@ -165,7 +170,7 @@ async fn revive_elements(
         let mut ready: Vec<TaskRecord> = last.take().into_iter().chain(page.items).collect();
         last = ready.pop();
         let revived = stream::iter(ready)
-            .map(|record| revive(context, spec, record, Once::unnamed()))
+            .map(|record| revive(context, spec, record, once.unnamed()))
             .buffer_unordered(RETRIES_IN_FLIGHT)
             .try_fold(
                 position,

@@ -53,7 +53,7 @@ pub(super) fn time(at: capataz_engine::Timestamp) -> Timestamp {
     Timestamp(at.0)
 }
 
-fn some(text: String) -> Option<String> {
+pub(super) fn some(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
@@ -113,6 +113,9 @@ pub(super) fn task(record: TaskRecord) -> Task {
         usage: record.usage.map(usage),
         run_at: record.until.map(time),
         meta: None,
+        run: record.step.map(|step| step.run.to_string()),
+        step: record.step_name,
+        element: record.step.and_then(|step| step.element),
         count: record.elements.as_ref().map(|elements| elements.count),
         counts: record.elements.as_ref().map(element_counts),
     }

@@ -18,7 +18,7 @@ use super::refusal::{Answer, not_found};
 use super::request::{
     IdempotencyKey, JSON, JSON_LINES, NoQuery, Path, Query, RequestId, read_body,
 };
-use super::task_item;
+use super::{run_item, task_item};
 use crate::convert;
 use crate::store::{Cursor, Page, ReadError, Reader, TaskFilter};
 
@@ -141,6 +141,7 @@ pub(super) async fn list(
         group: query.group,
         states: query.state.into_iter().map(task_item::phase).collect(),
         tag: query.tag,
+        run: query.run.as_deref().map(run_item::id).transpose()?,
         ids: Vec::new(),
         after: query.cursor.map(parse_cursor).transpose()?,
         limit: query.limit.unwrap_or(LIST_LIMIT_DEFAULT),
@@ -211,6 +212,8 @@ fn read_page(
             .map(|item| item.result.len())
             .sum::<usize>();
         let short = step.items.len() < limit;
+        let mut step = step;
+        store.name_steps(&mut step.items)?;
         page.items.extend(step.items);
         page.cursor = step.cursor;
         if short || page.cursor.is_none() || page.items.len() >= filter.limit || bytes > PAGE_BYTES
@@ -234,7 +237,11 @@ pub(super) async fn show(
     let key = task_item::key(&id)?;
     // A task that was just submitted is there: its submitter may not know of positions.
     let position = context.catch_up().await?;
-    let read = move |store: &Reader| Ok((store.task(key)?, store.attempts(key)?));
+    let read = move |store: &Reader| {
+        let mut task = store.task(key)?;
+        store.name_steps(task.as_mut_slice())?;
+        Ok((task, store.attempts(key)?))
+    };
     let (Some(record), attempts) = context.read(read).await? else {
         return Err(not_found("task", &id).into());
     };

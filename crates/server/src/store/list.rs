@@ -1,6 +1,6 @@
 //! Lists of tasks, newest first. An array is one item; `elements.rs` lists what is in it.
 
-use capataz_engine::{GroupId, Key, Phase, TaskId};
+use capataz_engine::{GroupId, Key, Phase, RunId, TaskId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::cursor::Cursor;
@@ -20,6 +20,8 @@ pub struct TaskFilter {
     pub states: Vec<Phase>,
     /// A tag.
     pub tag: Option<String>,
+    /// Those of the steps of a run.
+    pub run: Option<RunId>,
     /// Only these tasks; empty: all. Unknown ones are left out.
     pub ids: Vec<TaskId>,
     /// Where the last page ended.
@@ -93,6 +95,9 @@ fn find(connection: &Connection, filter: &TaskFilter) -> rusqlite::Result<Found>
     if !filter.ids.is_empty() {
         return search.among_ids();
     }
+    if let Some(run) = filter.run {
+        return search.by_run(run);
+    }
     match (tag, group.is_some() || !filter.states.is_empty()) {
         (Some(tag), _) => search.by_tag(tag),
         (None, true) => search.by_state(),
@@ -125,6 +130,13 @@ impl Search<'_> {
         let sql = "SELECT key FROM task_tag WHERE tag = ? AND key < ? ORDER BY key DESC";
         let mut statement = self.connection.prepare_cached(sql)?;
         let keys = statement.query_map((tag, self.before), key_of)?;
+        self.select(keys, SCAN)
+    }
+
+    fn by_run(&self, run: RunId) -> rusqlite::Result<Found> {
+        let sql = "SELECT key FROM task WHERE run = ? AND key < ? ORDER BY key DESC";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let keys = statement.query_map((run.0 as i64, self.before), key_of)?;
         self.select(keys, SCAN)
     }
 

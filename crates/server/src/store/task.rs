@@ -1,5 +1,8 @@
 //! One task as lists and `task show` give it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use bytes::Bytes;
 use capataz_engine::{Attempt, Key, Phase, Reason, Timestamp, Usage};
 use rusqlite::Connection;
@@ -8,6 +11,7 @@ use super::attempts::{WorkerNames, worker_names};
 use super::reader::{ReadError, Reader};
 use super::row::{ElementCounts, Row, StepTask};
 use super::row_sql;
+use super::run_record::followed;
 
 /// A task, an array, or an element of one.
 #[derive(Clone, PartialEq, Debug)]
@@ -16,6 +20,8 @@ pub struct TaskRecord {
     pub key: Key,
     /// The step of a run that it is.
     pub step: Option<StepTask>,
+    /// The name of that step; [`Reader::name_steps`] fills it in.
+    pub step_name: Option<String>,
     /// The name of its group.
     pub group: String,
     /// Its state. An array is running as soon as one element was touched, and has ended when all
@@ -72,6 +78,24 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Fills in the names of the steps that tasks are.
+    pub fn name_steps(&self, tasks: &mut [TaskRecord]) -> Result<(), ReadError> {
+        let connection = self.connection()?;
+        let mut graphs = HashMap::new();
+        for task in tasks {
+            let Some(step) = task.step else { continue };
+            let graph = match graphs.entry(step.run) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(followed(&connection, step.run)?),
+            };
+            let node = graph.as_ref().and_then(|graph| graph.steps.get(step.step as usize));
+            task.step_name = node.map(|node| node.name.clone());
+        }
+        Ok(())
+    }
+}
+
 /// The row of a task or element, made up from its array when nothing has happened to it.
 pub(super) fn find_row(connection: &Connection, key: Key) -> rusqlite::Result<Option<Row>> {
     if let Some(row) = stored_row(connection, key)? {
@@ -104,6 +128,7 @@ pub(super) fn record(connection: &Connection, key: Key, row: Row) -> rusqlite::R
     Ok(TaskRecord {
         key,
         step: row.step,
+        step_name: None,
         group,
         phase: row.phase,
         reason: row.reason,
