@@ -29,7 +29,9 @@ pub(crate) struct Model {
 #[derive(Default)]
 pub(crate) struct Workflow {
     pub(crate) versions: BTreeMap<u32, Version>,
-    pub(crate) settings: Settings,
+    /// Of all its versions.
+    settings: Settings,
+    registered: bool,
     pub(crate) held: bool,
     failures: u32,
     /// Who asked for a conflict key, in this order.
@@ -64,6 +66,18 @@ impl Model {
                 known.settings = version.settings.clone();
                 known.versions.insert(*number, (**version).clone());
             }
+            Change::VersionRegistered { workflow, .. } => {
+                self.workflows
+                    .get_mut(workflow)
+                    .expect("it is known")
+                    .registered = true;
+            }
+            Change::WorkflowRemoved { workflow } => {
+                self.workflows
+                    .get_mut(workflow)
+                    .expect("it is known")
+                    .registered = false;
+            }
             Change::HoldCleared { workflow } => {
                 let known = self.workflows.get_mut(workflow).expect("it is known");
                 (known.held, known.failures) = (false, 0);
@@ -81,6 +95,7 @@ impl Model {
                 let nodes = &self.workflows[workflow].versions[version].graph.steps;
                 let started = Run {
                     workflow: *workflow,
+                    follows: true,
                     nodes: nodes.clone(),
                     steps: vec![Step::new(0); nodes.len()],
                     priority: new.priority,
@@ -106,7 +121,12 @@ impl Model {
                 run.nodes = version.graph.steps.clone();
                 run.steps.resize(run.nodes.len(), Step::new(0));
             }
-            Change::RunReopened { run, steps, .. } => self.reopened(*run, steps),
+            Change::RunReopened {
+                run,
+                workflow,
+                steps,
+                ..
+            } => self.reopened(*run, *workflow, steps),
             Change::RunEnded {
                 run, phase, reason, ..
             } => self.run_ended(*run, *phase, *reason),
@@ -166,13 +186,23 @@ impl Model {
         self.elements.get(&task).copied()
     }
 
+    /// What holds for the runs of a workflow: what its versions say, as long as it has one.
+    fn settings(&self, id: WorkflowId) -> Settings {
+        let runs = self.runs.values().filter(|run| run.workflow == id);
+        let followed = runs.into_iter().any(|run| run.follows && !run.ended);
+        match followed || self.workflows[&id].registered {
+            true => self.workflows[&id].settings.clone(),
+            false => Settings::default(),
+        }
+    }
+
     fn live(&mut self, run: RunId) -> &mut Run {
         let found = self.runs.get_mut(&run).filter(|run| !run.ended);
         found.unwrap_or_else(|| panic!("{run} lives"))
     }
 
     fn began(&mut self, id: RunId) {
-        let (run, workflow) = (&self.runs[&id], &self.workflows[&self.runs[&id].workflow]);
+        let run = &self.runs[&id];
         assert!(self.may_begin(id), "{id} may begin");
         let rivals = self.waiting(run.workflow);
         let first = rivals
@@ -184,7 +214,7 @@ impl Model {
             Some(id),
             "the most urgent first"
         );
-        let max = workflow.settings.max_runs.unwrap_or(u32::MAX);
+        let max = self.settings(run.workflow).max_runs.unwrap_or(u32::MAX);
         assert!(self.running(run.workflow) < max, "no more than max_runs");
         self.live(id).began = true;
     }
@@ -239,9 +269,8 @@ impl Model {
         if element.is_none() {
             self.begins(id, step);
         }
-        let workflow = &self.workflows[&self.runs[&id].workflow];
-        let max = workflow.settings.max_steps.unwrap_or(u32::MAX) as usize;
         let workflow = self.runs[&id].workflow;
+        let max = self.settings(workflow).max_steps.unwrap_or(u32::MAX) as usize;
         let run = self.live(id);
         assert!(
             run.began && !run.paused && !run.cancelled,
@@ -325,7 +354,7 @@ impl Model {
         self.decided += 1;
     }
 
-    fn reopened(&mut self, id: RunId, steps: &[u32]) {
+    fn reopened(&mut self, id: RunId, workflow: WorkflowId, steps: &[u32]) {
         let run = self.runs.get_mut(&id).expect("it was accepted");
         assert!(
             !run.cancelled || run.ended,
@@ -345,6 +374,7 @@ impl Model {
         }
         if std::mem::replace(&mut run.ended, false) {
             (run.began, run.paused, run.cancelled) = (true, false, false);
+            (run.workflow, run.follows) = (workflow, false);
             self.ask_for_key(id);
         }
     }
@@ -352,6 +382,7 @@ impl Model {
     /// The run must have ended as it was bound to.
     fn run_ended(&mut self, id: RunId, phase: RunPhase, reason: RunReason) {
         let fates = self.fates;
+        let hold = self.settings(self.runs[&id].workflow).hold;
         let run = self.live(id);
         let decided = run.steps.iter().map(|step| step.decided);
         let decided: Vec<StepOutcome> =
@@ -384,7 +415,7 @@ impl Model {
             RunPhase::Succeeded => (workflow.failures, workflow.held) = (0, false),
             _ => {}
         }
-        let after = workflow.settings.hold.map_or(u32::MAX, |hold| hold.after);
+        let after = hold.map_or(u32::MAX, |hold| hold.after);
         workflow.held |= phase == RunPhase::Failed && workflow.failures >= after;
         self.ended += 1;
     }
@@ -392,13 +423,13 @@ impl Model {
     /// Whether there is anything that an owner could do about runs.
     pub(crate) fn something_is_due(&self) -> bool {
         let begins = self.workflows.keys().any(|id| {
-            let max = self.workflows[id].settings.max_runs.unwrap_or(u32::MAX);
+            let max = self.settings(*id).max_runs.unwrap_or(u32::MAX);
             self.running(*id) < max && !self.waiting(*id).is_empty()
         });
         let live = self.runs.values().filter(|run| !run.ended);
         begins
             || live.into_iter().any(|run| {
-                let max = self.workflows[&run.workflow].settings.max_steps;
+                let max = self.settings(run.workflow).max_steps;
                 let room = max.is_none_or(|max| self.tasks_of(run.workflow) < max as usize);
                 run.has_work(room)
             })

@@ -9,6 +9,8 @@ use super::rules::{Certain, Forecast, is_met, starts};
 
 pub(crate) struct Run {
     pub(crate) workflow: WorkflowId,
+    /// It follows a version of it: not when it was opened again.
+    pub(super) follows: bool,
     pub(crate) nodes: Vec<Node>,
     pub(crate) steps: Vec<Step>,
     pub(super) priority: u8,

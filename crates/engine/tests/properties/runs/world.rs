@@ -98,16 +98,21 @@ impl World {
             }
             68..76 => self.reopen(),
             76..80 => self.extend(),
-            80..83 => {
+            80..84 => {
                 let number = self.chance.below(3) as usize;
                 self.put(number);
             }
-            83..86 => {
+            84..86 => {
                 let number = self.chance.below(3) as usize;
                 let name = self.workflows[number].0.clone();
                 self.carry_out(Command::ClearHold { name });
             }
-            86..89 => {
+            86..88 => {
+                let number = self.chance.below(3) as usize;
+                let name = self.workflows[number].0.clone();
+                self.carry_out(Command::RemoveWorkflow { name });
+            }
+            88..91 => {
                 self.epoch += 1;
                 let (epoch, writer) = (self.epoch, "w".to_owned());
                 self.carry_out(Command::StartEpoch {
@@ -333,7 +338,7 @@ impl World {
         let number = self.chance.below(3) as usize;
         let (workflow, settings) = self.workflows[number].clone();
         let chance = &mut self.chance;
-        let which = match chance.percent(20) {
+        let which = match chance.percent(25) {
             true => Which::Given(Box::new(version(chance, &settings))),
             false => Which::Registered(None),
         };
