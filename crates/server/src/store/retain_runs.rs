@@ -62,8 +62,12 @@ pub(super) fn doom_run_of(connection: &Connection, run: RunId) -> rusqlite::Resu
     Ok(())
 }
 
-/// The next run that is to go.
+/// The next run that is to go. One that lives again meanwhile stays.
 pub(super) fn next_doomed(connection: &Connection) -> rusqlite::Result<Option<RunId>> {
+    let sql = "DELETE FROM doomed_run WHERE run IN
+        (SELECT id FROM run JOIN doomed_run ON id = run WHERE state IN (?, ?))";
+    let live = (RunPhase::Queued as i64, RunPhase::Running as i64);
+    connection.prepare_cached(sql)?.execute(live)?;
     let sql = "SELECT run FROM doomed_run ORDER BY run LIMIT 1";
     let found = connection
         .prepare_cached(sql)?
@@ -92,8 +96,7 @@ pub(super) fn remove_rows(connection: &Connection, run: RunId) -> rusqlite::Resu
     Ok(false)
 }
 
-/// Removes the run itself. One that lives again meanwhile has lost what it had before: it was not
-/// to be kept.
+/// Removes the run itself.
 fn forget(connection: &Connection, run: RunId) -> rusqlite::Result<()> {
     let id = run.0 as i64;
     if let Some(row) = run_sql::read_run(connection, run)? {
