@@ -29,7 +29,7 @@ pub(crate) struct Events {
     /// Only of this task
     #[arg(long, value_name = "ID")]
     task: Option<String>,
-    /// Only of this run
+    /// Only of this run and its steps
     #[arg(long, value_name = "ID")]
     run: Option<String>,
     /// Wait for what happens next

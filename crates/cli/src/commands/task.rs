@@ -45,7 +45,7 @@ struct List {
     /// The elements of this array
     #[arg(long, value_name = "ID")]
     array: Option<String>,
-    /// Only the steps of this run
+    /// Of the steps of this run
     #[arg(long, value_name = "ID")]
     run: Option<String>,
     /// At most this many, 1 to 10,000
