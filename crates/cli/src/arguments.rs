@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, completions, demo, dev, doctor, events, explain, group, journal, logs, pod, serve,
+    bench, completions, demo, dev, doctor, events, explain, group, journal, logs, pod, run, serve,
     stats, submit, task, token, wait, worker, workflow,
 };
 use crate::output::Format;
@@ -18,6 +18,7 @@ Examples:
   capataz submit --group files --each-line list.txt --tag nightly -- sha256sum {}
   capataz wait --tag nightly --progress
   capataz task list --group files --state failed
+  capataz run start etl --param day=2026-01-01 --wait       a run of a workflow
 
 Exit codes: 0 success, 1 usage or connection, 2 the work failed, 3 cancelled,
 4 timed out waiting, 5 not found.";
@@ -74,6 +75,7 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     Events(events::Events),
     Workflow(workflow::Workflow),
+    Run(run::Run),
     Explain(explain::Explain),
     Token(token::Token),
     Bench(bench::Bench),

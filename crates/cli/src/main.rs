@@ -19,11 +19,13 @@ mod progress;
 mod quantiles;
 mod reports;
 mod running;
+mod runs;
 mod settings;
 mod stop;
 mod submit;
 mod talk;
 mod waiting;
+mod yaml;
 
 use std::process::ExitCode;
 

@@ -29,6 +29,9 @@ pub(crate) struct Events {
     /// Only of this task
     #[arg(long, value_name = "ID")]
     task: Option<String>,
+    /// Only of this run and its steps
+    #[arg(long, value_name = "ID")]
+    run: Option<String>,
     /// Wait for what happens next
     #[arg(long, short)]
     follow: bool,
@@ -43,6 +46,7 @@ impl Events {
             group,
             tag,
             task,
+            run: self.run,
             follow: Some(self.follow),
         };
         let mut events = context.client()?.events(query);

@@ -11,6 +11,7 @@ pub(crate) mod group;
 pub(crate) mod journal;
 pub(crate) mod logs;
 pub(crate) mod pod;
+pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod stats;
 pub(crate) mod submit;
@@ -44,6 +45,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Events(command) => command.run(context).await,
         Command::Explain(command) => command.run(context).await,
         Command::Token(command) => command.run(context).await,
+        Command::Run(command) => command.run(context).await,
         Command::Workflow(command) => command.run(context).await,
         Command::Bench(command) => command.run(context).await,
         Command::Doctor(command) => command.run(context).await,

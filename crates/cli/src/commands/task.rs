@@ -45,6 +45,9 @@ struct List {
     /// The elements of this array
     #[arg(long, value_name = "ID")]
     array: Option<String>,
+    /// Of the steps of this run
+    #[arg(long, value_name = "ID")]
+    run: Option<String>,
     /// At most this many, 1 to 10,000
     #[arg(long, value_name = "N", default_value_t = 100)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -130,6 +133,7 @@ impl List {
             state: self.state,
             tag: self.tag,
             array: self.array,
+            run: self.run,
             limit: Some(self.limit as usize),
             cursor: self.cursor,
             position: None,

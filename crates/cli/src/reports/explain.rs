@@ -11,7 +11,13 @@ impl Report for Explanation {
         for obstacle in &self.obstacles {
             sheet.row([obstacle.kind.clone(), obstacle.text.clone()]);
         }
+        if let (Some(run), Some(step)) = (&self.run, &self.step) {
+            sheet.row(["step".to_owned(), format!("{step} of run {run}")]);
+        }
         sheet.note(self.summary.clone());
+        if let Some(remedy) = &self.remedy {
+            sheet.note(format!("to change that: {remedy}"));
+        }
         sheet
     }
 

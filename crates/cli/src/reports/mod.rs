@@ -4,15 +4,19 @@ mod explain;
 mod groups;
 mod journal;
 mod pods;
+mod runs;
 mod stats;
 mod submitted;
 mod tasks;
 mod tokens;
 mod workers;
+mod workflows;
 
 pub(crate) use journal::{Cut, Inspected};
+pub(crate) use runs::EndedRun;
 pub(crate) use submitted::Done;
 pub(crate) use tasks::shares;
+pub(crate) use workflows::Registered;
 
 use capataz_api::rest::Blob;
 use capataz_api::{Span, Timestamp};

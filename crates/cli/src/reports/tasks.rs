@@ -17,6 +17,7 @@ impl Report for TaskPage {
             "SUBMITTED",
             "TOOK",
             "WORKER",
+            "STEP",
             "OUTPUT",
         ]);
         for task in &self.items {
@@ -30,6 +31,7 @@ impl Report for TaskPage {
                 at(Some(task.submitted_at)),
                 between(task.started_at, task.finished_at),
                 some(&task.worker),
+                step(task),
                 excerpt(task.output.as_ref()),
             ]);
         }
@@ -69,6 +71,7 @@ fn fields(task: &Task) -> Sheet {
         ("message", some(&task.message)),
         ("priority", task.priority.to_string()),
         ("tags", task.tags.join(", ")),
+        ("step", step(task)),
         ("dedup key", some(&task.dedup_key)),
         ("round", task.round.to_string()),
         ("submitted", at(Some(task.submitted_at))),
@@ -89,6 +92,17 @@ fn fields(task: &Task) -> Sheet {
     }
     sheet.field("output", excerpt(task.output.as_ref()));
     sheet
+}
+
+/// The run and the step that a task belongs to, as in `r17 load[3]`.
+fn step(task: &Task) -> String {
+    let (Some(run), Some(step)) = (&task.run, &task.step) else {
+        return String::new();
+    };
+    match task.element {
+        Some(element) => format!("{run} {step}[{element}]"),
+        None => format!("{run} {step}"),
+    }
 }
 
 /// How many are in each state in which there are any.
