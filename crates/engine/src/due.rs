@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use crate::id::Key;
+use crate::limits;
 use crate::run::{Begin, RunId};
 use crate::state::{Run, State, Status, Task};
 use crate::workflow::{NodeKind, Version, WorkflowId};
@@ -170,7 +171,8 @@ impl RunContext<'_> {
             return None;
         }
         let outputs = &step.outputs;
-        let count = outputs.keys().next_back().map_or(0, |last| last + 1);
+        let last = outputs.range(..limits::FAN_OUT).next_back();
+        let count = last.map_or(0, |(last, _)| last + 1);
         let of = |element| outputs.get(&element).cloned().unwrap_or_default();
         Some((0..count).map(of).collect())
     }

@@ -2,7 +2,7 @@
 
 use capataz_api::problem::{Code, Problem};
 use capataz_engine::Rejection;
-use capataz_workflow::{Refusal};
+use capataz_workflow::Refusal;
 
 use crate::convert::ConvertError;
 use crate::owner::CallError;

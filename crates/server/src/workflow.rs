@@ -14,7 +14,7 @@ use capataz_engine::{
 };
 use capataz_workflow::limits::RUN_VALUE_BYTES;
 use capataz_workflow::{
-    EvaluationError, Kind, Output, ParameterRefusal, Refusal, Scope, Step, Workflow,
+    Definition, EvaluationError, Kind, Output, ParameterRefusal, Refusal, Scope, Step, Workflow,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -116,10 +116,18 @@ pub fn compiled(version: &Version) -> Result<Arc<Workflow>, Refusal> {
     if let Some(workflow) = known().get(&version.content) {
         return Ok(Arc::clone(workflow));
     }
-    let text = String::from_utf8_lossy(&version.definition);
-    let workflow = Arc::new(Workflow::parse(&text)?);
+    let workflow = Arc::new(read(&version.definition)?);
     remember(version.content, Arc::clone(&workflow));
     Ok(workflow)
+}
+
+/// Reads a stored definition: longer, perhaps, than what its author wrote, and without places.
+fn read(definition: &[u8]) -> Result<Workflow, Refusal> {
+    match serde_json::from_slice::<Definition>(definition) {
+        Ok(definition) => Workflow::from_definition(&definition),
+        // What does not even have the form is refused with what is wrong with its text.
+        Err(_) => Workflow::parse(&String::from_utf8_lossy(definition)),
+    }
 }
 
 /// A run of a workflow, with everything that is worked out when it starts.
@@ -169,10 +177,36 @@ pub fn new_run(
         key,
         conflict,
         priority: wishes.priority.unwrap_or(priority),
-        expected: wishes.expected,
+        expected: expected(workflow, &wishes.expected),
         repetition: repetition.unwrap_or(0),
         previous,
     })
+}
+
+/// How long each step takes: as the history shows, or else as its author says, or else, when
+/// something is known of others, as long as these do in the middle. Empty when nothing is known.
+fn expected(workflow: &Workflow, shown: &[u32]) -> Vec<u32> {
+    let millis = |(place, step): (usize, &Step)| {
+        let shown = shown.get(place).copied().filter(|millis| *millis > 0);
+        let said = step.expected.map(|span| span.as_millis());
+        let said = said.map(|millis| u32::try_from(millis).unwrap_or(u32::MAX));
+        match step.kind {
+            Kind::Noop => Some(0),
+            Kind::Task => shown.or(said),
+        }
+    };
+    let known: Vec<Option<u32>> = workflow.steps().iter().enumerate().map(millis).collect();
+    let tasks = workflow.steps().iter().zip(&known);
+    let tasks = tasks.filter(|(step, _)| step.kind == Kind::Task);
+    let mut sorted: Vec<u32> = tasks.filter_map(|(_, known)| *known).collect();
+    sorted.sort_unstable();
+    let Some(middle) = sorted.get(sorted.len() / 2).copied() else {
+        return Vec::new();
+    };
+    known
+        .into_iter()
+        .map(|known| known.unwrap_or(middle))
+        .collect()
 }
 
 impl RunBody {

@@ -39,6 +39,8 @@ pub struct Step {
     pub has_for_each: bool,
     /// Elements that may run at once; none for any number.
     pub parallelism: Option<u32>,
+    /// About how long it takes, if its author says so.
+    pub expected: Option<Duration>,
     /// Somebody refers to its output (or, with `for_each`, to those of its elements), or it alters
     /// the message.
     pub keeps_output: bool,

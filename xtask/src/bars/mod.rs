@@ -16,6 +16,7 @@ pub(crate) mod records;
 mod rolling;
 pub(crate) mod system;
 pub(crate) mod witness;
+mod workflows;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -32,6 +33,7 @@ const BARS: &[(&str, Bar)] = &[
     ("kills", kills::run),
     ("rolling", rolling::run),
     ("affinity", affinity::run),
+    ("workflows", workflows::run),
 ];
 
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<()> {

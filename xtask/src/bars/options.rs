@@ -53,6 +53,11 @@ impl Options {
         Ok(options)
     }
 
+    /// Whether the sizes of the acceptance bar were asked for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
     /// How many tasks: what was asked for, else the bar's own number or a quick look's.
     pub(crate) fn tasks(&self, full: usize, quick: usize) -> usize {
         self.tasks.unwrap_or(if self.full { full } else { quick })

@@ -40,7 +40,9 @@ impl Client {
 
     /// The JSON Schema of definitions.
     pub async fn workflow_schema(&self) -> Result<Value, ClientError> {
-        self.http.call(Call::get(path(&["workflows", "schema"]))).await
+        self.http
+            .call(Call::get(path(&["workflows", "schema"])))
+            .await
     }
 
     /// One page of registered workflows, by name.
@@ -68,8 +70,12 @@ impl Client {
 
     /// Lets runs of a workflow begin although the last ones failed.
     pub async fn clear_workflow(&self, name: &str) -> Result<Changed, ClientError> {
-        self.change(Method::POST, path(&["workflows", name, "clear"]), &NoBody {})
-            .await
+        self.change(
+            Method::POST,
+            path(&["workflows", name, "clear"]),
+            &NoBody {},
+        )
+        .await
     }
 
     /// Starts a run.
@@ -195,6 +201,8 @@ impl Client {
             Some(id) => path(&["runs", id, "audit"]),
             None => path(&["audit"]),
         };
-        self.http.call_lines(Call::get(path + &query.to_text())).await
+        self.http
+            .call_lines(Call::get(path + &query.to_text()))
+            .await
     }
 }

@@ -71,7 +71,8 @@ impl Body for StartRunRequest {
             ("conflict_key", &self.conflict_key),
         ];
         for (field, name) in names {
-            name.as_ref().map_or(Ok(()), |name| check_name(field, name))?;
+            name.as_ref()
+                .map_or(Ok(()), |name| check_name(field, name))?;
         }
         match (&self.workflow, &self.definition) {
             (None, None) => {
@@ -88,7 +89,10 @@ impl Body for StartRunRequest {
             if !range.contains(&got) {
                 let (min, max) = (limits::PRIORITY_MIN.into(), limits::PRIORITY_MAX.into());
                 let got = got.to_string();
-                return Err(SpecError::new("priority", Flaw::OutOfRange { min, max, got }));
+                return Err(SpecError::new(
+                    "priority",
+                    Flaw::OutOfRange { min, max, got },
+                ));
             }
         }
         if self.tags.len() > limits::TAGS {

@@ -6,8 +6,8 @@ use clap::Subcommand;
 
 use super::Context;
 use crate::bench::{
-    Backlog, Fleet, Growth, Load, Processes, Sustained, What, measure, measure_backlog,
-    measure_growth, measure_processes, measure_sustained, run_worker,
+    Backlog, Fleet, Growth, Load, Processes, Runs, Sustained, What, measure, measure_backlog,
+    measure_growth, measure_processes, measure_runs, measure_sustained, run_worker,
 };
 use crate::failure::{Exit, Failure};
 use crate::output::Format;
@@ -49,6 +49,13 @@ Examples:
 
 As JSON it is one line a point; `cargo xtask plots FILE` draws them.";
 
+const RUNS_EXAMPLES: &str = "\
+Examples:
+  capataz bench runs
+  capataz bench runs --output json
+
+Every step is a task of a worker that does nothing.";
+
 /// Measure how fast this machine is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
@@ -63,6 +70,7 @@ enum Benchmark {
     Sustained(SustainedArguments),
     Processes(ProcessesArguments),
     Growth(GrowthArguments),
+    Runs(RunsArguments),
 }
 
 /// Where the data of a benchmark goes.
@@ -85,6 +93,24 @@ struct Crew {
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     slots: u32,
+}
+
+/// Measure runs of workflows: a chain, a fan-out and many small ones, beside plain tasks.
+#[derive(Debug, clap::Args)]
+#[command(after_help = RUNS_EXAMPLES)]
+struct RunsArguments {
+    /// Elements of the fan-out
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    elements: u32,
+    /// Runs of a diamond of 20 steps at once
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    diamonds: u32,
+    #[command(flatten)]
+    crew: Crew,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Measure the queue: submitting, handing out, and the time from submit to start.
@@ -213,6 +239,7 @@ impl Bench {
             Benchmark::Backlog(plan) => output.show(&measure_backlog(plan.into()).await?)?,
             Benchmark::Sustained(plan) => output.show(&measure_sustained(plan.into()).await?)?,
             Benchmark::Processes(plan) => output.show(&measure_processes(plan.into()).await?)?,
+            Benchmark::Runs(plan) => output.show(&measure_runs(plan.into()).await?)?,
             Benchmark::Growth(plan) => {
                 let figures = measure_growth(plan.into(), output).await?;
                 // As JSON each point was printed as it came.
@@ -265,6 +292,18 @@ impl From<ProcessesArguments> for Processes {
             tasks: plan.tasks,
             workers: plan.workers,
             slots: plan.slots,
+            data_dir: plan.place.data_dir,
+        }
+    }
+}
+
+impl From<RunsArguments> for Runs {
+    fn from(plan: RunsArguments) -> Runs {
+        Runs {
+            elements: plan.elements,
+            diamonds: plan.diamonds,
+            workers: plan.crew.workers,
+            slots: plan.crew.slots,
             data_dir: plan.place.data_dir,
         }
     }

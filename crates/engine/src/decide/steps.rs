@@ -22,37 +22,25 @@ pub(super) fn begin(
 ) -> Result<Decision, Rejection> {
     let run = live(state, id)?;
     check_startable(run, id, step, &begin)?;
-    let decided = |phase, reason, note| Change::StepDecided {
-        run: id,
-        step,
-        outcome: StepOutcome { phase, reason },
-        note,
-    };
     let change = match begin {
         Begin::Task(submission) => {
-            check_range("tasks", 1, 1, submission.tasks.len() as u64)?;
-            return started(state, now, (id, step, None), submission);
+            let started = start_one(state, now, id, step, submission);
+            return or_broken(state, now, (id, step), started);
         }
         Begin::Elements(submission) => {
-            let (next, left) = elements(run, step);
-            check_range("tasks", 1, left.into(), submission.tasks.len() as u64)?;
-            return started(state, now, (id, step, Some(next)), submission);
+            let started = start_elements(state, now, id, step, submission);
+            return or_broken(state, now, (id, step), started);
         }
-        Begin::Noop => {
-            let StepOutcome { phase, reason } = StepOutcome::SUCCEEDED;
-            decided(phase, reason, String::new())
-        }
-        Begin::Skip => decided(Phase::Skipped, StepReason::Condition, String::new()),
-        Begin::Broken(_) if has_tasks(run, step) => {
-            return Ok(done(now, close_elements(state, run, step)));
-        }
-        Begin::Broken(note) => decided(Phase::Failed, StepReason::Template, note),
+        Begin::Broken(note) => return broken(state, now, id, step, note),
         Begin::Fan { count, .. } if count > limits::FAN_OUT => {
-            let note = format!(
-                "for_each gives {count} items; at most {} are taken",
-                limits::FAN_OUT
-            );
-            decided(Phase::Failed, StepReason::Template, note)
+            let most = limits::FAN_OUT;
+            let note = format!("for_each gives {count} items; at most {most} are taken");
+            return broken(state, now, id, step, note);
+        }
+        Begin::Noop => decided(id, step, StepOutcome::SUCCEEDED, String::new()),
+        Begin::Skip => {
+            let (phase, reason) = (Phase::Skipped, StepReason::Condition);
+            decided(id, step, StepOutcome { phase, reason }, String::new())
         }
         Begin::Fan { count, items } => Change::FanOpened {
             run: id,
@@ -62,6 +50,70 @@ pub(super) fn begin(
         },
     };
     Ok(done(now, [change]))
+}
+
+fn decided(run: RunId, step: u32, outcome: StepOutcome, note: String) -> Change {
+    Change::StepDecided {
+        run,
+        step,
+        outcome,
+        note,
+    }
+}
+
+fn start_one(
+    state: &State,
+    now: Timestamp,
+    run: RunId,
+    step: u32,
+    submission: Submission,
+) -> Result<Decision, Rejection> {
+    check_range("tasks", 1, 1, submission.tasks.len() as u64)?;
+    started(state, now, (run, step, None), submission)
+}
+
+fn start_elements(
+    state: &State,
+    now: Timestamp,
+    id: RunId,
+    step: u32,
+    submission: Submission,
+) -> Result<Decision, Rejection> {
+    let (next, left) = elements(live(state, id)?, step);
+    check_range("tasks", 1, left.into(), submission.tasks.len() as u64)?;
+    started(state, now, (id, step, Some(next)), submission)
+}
+
+/// A step whose tasks are refused fails with the reason: asked again, they would be refused again.
+/// Only where there are too many live tasks it waits.
+fn or_broken(
+    state: &State,
+    now: Timestamp,
+    (run, step): (RunId, u32),
+    started: Result<Decision, Rejection>,
+) -> Result<Decision, Rejection> {
+    match started {
+        Err(Rejection::Full { what: "tasks", .. }) | Ok(_) => started,
+        Err(why) => broken(state, now, run, step, why.to_string()),
+    }
+}
+
+/// A step that cannot be worked out fails. Elements of it that live are ended first, a bounded part
+/// at a time: its owner finds it broken again until none is left. A step that is over has no tasks.
+fn broken(
+    state: &State,
+    now: Timestamp,
+    id: RunId,
+    step: u32,
+    note: String,
+) -> Result<Decision, Rejection> {
+    let run = live(state, id)?;
+    if run.step(step).is_some_and(|step| step.tasks > 0) {
+        return Ok(done(now, close_elements(state, run, step)));
+    }
+    let (phase, reason) = (Phase::Failed, StepReason::Template);
+    let failed = decided(id, step, StepOutcome { phase, reason }, note);
+    Ok(done(now, [failed]))
 }
 
 /// Refuses what was worked out for a step that stands somewhere else by now.
@@ -86,12 +138,6 @@ fn elements(run: &Run, step: u32) -> (u32, u32) {
     fan.map_or((0, 0), |fan| (fan.next, fan.count.saturating_sub(fan.next)))
 }
 
-fn has_tasks(run: &Run, step: u32) -> bool {
-    run.step(step).is_some_and(|step| step.tasks > 0)
-}
-
-/// Ends elements of a fan-out that cannot succeed any more, a bounded part at a time. Its owner
-/// finds it broken again until none is left; then it is decided: a step that is over has no tasks.
 fn close_elements(state: &State, run: &Run, step: u32) -> Vec<Change> {
     let is_of_step = |id: &&TaskId| {
         let link = state.tasks.get(**id).and_then(Task::step);

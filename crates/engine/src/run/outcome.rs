@@ -1,4 +1,4 @@
-//! States and reasons of runs and their steps. `docs/reference/states.md` lists every pair.
+//! States and reasons of runs and their steps. `docs/reference/run-semantics.md` lists every pair.
 
 use serde::{Deserialize, Serialize};
 

@@ -224,10 +224,13 @@ impl Run {
 
     /// Adds the steps that a version has more than the run's own.
     pub(crate) fn extend(&mut self, version: Version) {
+        // Every step has its place in the plan, whatever an event says.
+        if version.graph.steps.len() < self.steps.len() {
+            return;
+        }
         self.plan = Plan::new(version);
         self.own = true;
-        self.steps
-            .resize_with(self.plan.len().max(self.steps.len()), Step::default);
+        self.steps.resize_with(self.plan.len(), Step::default);
         for (step, rank) in self.steps.iter_mut().zip(self.plan.ranks(&self.expected)) {
             step.rank = rank;
         }

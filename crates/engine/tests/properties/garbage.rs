@@ -2,19 +2,27 @@
 //! bytes flipped) change what they can and never panic; nor does anything asked of the state after.
 
 use capataz_engine::{
-    Command, Event, Key, RestoreError, Span, State, TaskId, Timestamp, apply, decide, effects,
-    outstanding,
+    Begin, Closing, Command, Due, Event, Key, Reopening, RestoreError, Span, State, TaskId,
+    Timestamp, apply, decide, effects, outstanding,
 };
 
 use crate::chance::Chance;
 use crate::model::Model;
 use crate::orders::Orders;
+use crate::runs;
 use crate::witness::Witness;
 
 const BEGIN: Timestamp = Timestamp(1_700_000_000_000_000);
 
-/// The events of a run that makes sense.
+/// Events that make sense: of runs of workflows, or of all that single tasks meet with.
 fn sensible(seed: u64) -> Vec<Event> {
+    match seed % 3 {
+        0 => runs::events(seed),
+        _ => single_tasks(seed),
+    }
+}
+
+fn single_tasks(seed: u64) -> Vec<Event> {
     let mut orders = Orders {
         chance: Chance::new(seed),
         affinity: seed.is_multiple_of(2),
@@ -60,6 +68,7 @@ fn ask_everything(state: &mut State, chance: &mut Chance, model: &Model) {
         let decision = decide(state, now, command).expect("never refused");
         decision.events.iter().for_each(|event| apply(state, event));
     }
+    ask_about_runs(state, chance);
     outstanding(state);
     state.group_views();
     state.pod_views();
@@ -71,6 +80,53 @@ fn ask_everything(state: &mut State, chance: &mut Chance, model: &Model) {
     ] {
         state.explain(key);
         state.task_view(key);
+    }
+}
+
+/// Whatever is due, and whatever can be seen of runs.
+fn ask_about_runs(state: &mut State, chance: &mut Chance) {
+    let now = state.last_at();
+    for _ in 0..8 {
+        let command = match state.next_due() {
+            None => break,
+            Some(Due::Workflow(workflow)) => Command::AdvanceWorkflow { workflow },
+            Some(Due::Run(run)) => Command::AdvanceRun { run },
+            Some(Due::End(run)) => Command::EndRun {
+                run,
+                closing: Ok(Closing::default()),
+            },
+            Some(Due::Step { run, step, .. }) => Command::BeginStep {
+                run,
+                step,
+                begin: match chance.below(3) {
+                    0 => Begin::Broken(String::new()),
+                    1 => Begin::Skip,
+                    _ => Begin::Noop,
+                },
+            },
+        };
+        let decision = decide(state, now, command).unwrap_or_default();
+        decision.events.iter().for_each(|event| apply(state, event));
+    }
+    state.workflow_views();
+    for (run, view) in state.run_views() {
+        let Some(context) = state.run_context(run) else {
+            continue;
+        };
+        for step in 0..view.steps.0 {
+            context.step_state(step);
+            context.output(step);
+            context.element_outputs(step);
+        }
+        state.run_view(run, 10);
+        let archive = None;
+        let reopening = Reopening {
+            run,
+            archive,
+            steps: None,
+            descendants: false,
+        };
+        let _ = decide(state, now, Command::Reopen(reopening));
     }
 }
 

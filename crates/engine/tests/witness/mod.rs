@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use capataz_engine::{
-    Answer, Command, Decision, Effect, EntryKey, Event, Rejection, RunId, State, Timestamp, apply,
-    decide, effects,
+    Answer, Command, Decision, Due, Effect, EntryKey, Event, Rejection, RunId, State, Timestamp,
+    apply, decide, effects,
 };
 
 /// A state under observation.
@@ -94,10 +94,9 @@ impl Witness {
         );
     }
 
-    /// Asserts that the restored state waits for the same to be done about runs.
-    pub(crate) fn check_next_due(&self) {
-        let (live, restored) = (self.state.next_due(), self.restored.next_due());
-        assert_eq!(live, restored, "the same is due next");
+    /// What is due next in the live state, and in the restored one at the last check.
+    pub(crate) fn next_due(&self) -> [Option<Due>; 2] {
+        [self.state.next_due(), self.restored.next_due()]
     }
 
     /// What is kept of a run that has ended.

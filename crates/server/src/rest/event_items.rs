@@ -2,13 +2,12 @@
 
 use capataz_api::rest::{Event, EventType, TaskState};
 use capataz_engine::{
-    Accepted, Change, Event as EngineEvent, Key, Next, Outcome, Phase, RunId, TaskId,
-    Timestamp,
+    Accepted, Change, Event as EngineEvent, Key, Next, Outcome, Phase, RunId, TaskId, Timestamp,
 };
 
 use super::event_cursor::EventCursor;
-use super::event_runs;
 use super::event_names::Names;
+use super::event_runs;
 use super::task_item::{reason, state, time};
 
 /// What one event of a record shows.

@@ -83,11 +83,17 @@ impl Names {
         self.pods.extend(found.pods);
         self.workers.extend(found.workers);
         self.workflows.extend(found.workflows);
-        let (known, gone): (Vec<_>, Vec<_>) =
-            found.steps.into_iter().partition(|(_, name)| name.is_some());
+        let (known, gone): (Vec<_>, Vec<_>) = found
+            .steps
+            .into_iter()
+            .partition(|(_, name)| name.is_some());
         self.steps.extend(known);
-        self.learn_ended(context, end, gone.into_iter().map(|(step, _)| step).collect())
-            .await;
+        self.learn_ended(
+            context,
+            end,
+            gone.into_iter().map(|(step, _)| step).collect(),
+        )
+        .await;
     }
 
     /// Steps of runs that have ended meanwhile only the store knows.

@@ -6,9 +6,9 @@ use capataz_api::rest::{Explanation, Obstacle};
 use capataz_engine::{Key, Obstacle as Cause, State as EngineState, WorkerView};
 
 use super::context::Context;
+use super::explain_run;
 use super::refusal::{Answer, not_found};
 use super::request::{NoQuery, Path};
-use super::explain_run;
 use super::task_item::{self, time};
 
 /// The state of something in a word, and what is in its way; `None` when it is not there.
@@ -138,9 +138,14 @@ pub(super) fn remedy(obstacles: &[Obstacle], group: &str) -> Option<String> {
         Some(format!("start worker {} again", worker(detached)))
     } else if let Some(held) = find("pod_held") {
         let pod = pod(held);
-        Some(format!("release pod {pod}, once its lost attempts are gone"))
+        Some(format!(
+            "release pod {pod}, once its lost attempts are gone"
+        ))
     } else if let Some(full) = find("pod_full") {
-        Some(format!("give pod {} more slots, or wait for one", pod(full)))
+        Some(format!(
+            "give pod {} more slots, or wait for one",
+            pod(full)
+        ))
     } else {
         find("worker_busy").map(|_| format!("start another worker with `--group {group}`, or wait"))
     };

@@ -16,8 +16,8 @@ use super::context::Context;
 use super::pace::Pace;
 use super::refusal::ProblemResponse;
 use super::{
-    attempts, audit, events, explain, explain_run, groups, health, leases, logs, metrics, openapi, pods,
-    run_actions, runs, stats, task_actions, tasks, tokens, wait, workers, workflows,
+    attempts, audit, events, explain, explain_run, groups, health, leases, logs, metrics, openapi,
+    pods, run_actions, runs, stats, task_actions, tasks, tokens, wait, workers, workflows,
 };
 use crate::namespace::Namespace;
 
@@ -58,11 +58,7 @@ fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(workflows::list))
         .routes(routes!(workflows::schema))
         .routes(routes!(workflows::validate))
-        .routes(routes!(
-            workflows::put,
-            workflows::show,
-            workflows::delete
-        ))
+        .routes(routes!(workflows::put, workflows::show, workflows::delete))
         .routes(routes!(workflows::version))
         .routes(routes!(workflows::clear))
         .routes(routes!(runs::start, runs::list))

@@ -4,9 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
 use capataz_api::problem::{Code, Problem};
-use capataz_api::rest::{
-    AddStepsRequest, CancelRunRequest, Changed, NoBody, RerunRequest,
-};
+use capataz_api::rest::{AddStepsRequest, CancelRunRequest, Changed, NoBody, RerunRequest};
 use capataz_engine::{Attempt, Command, Key, Rejection, Reopening, RunId, Version};
 use serde_json::Value;
 
@@ -60,7 +58,13 @@ pub(super) async fn pause(
     change: Change<NoBody>,
 ) -> Answer<Json<Changed>> {
     let run = run_item::id(&id)?;
-    steer(&context, run, change.once, Command::PauseRun { run, on: true }).await
+    steer(
+        &context,
+        run,
+        change.once,
+        Command::PauseRun { run, on: true },
+    )
+    .await
 }
 
 /// Let the steps of a run go on
@@ -78,7 +82,13 @@ pub(super) async fn resume(
     change: Change<NoBody>,
 ) -> Answer<Json<Changed>> {
     let run = run_item::id(&id)?;
-    steer(&context, run, change.once, Command::PauseRun { run, on: false }).await
+    steer(
+        &context,
+        run,
+        change.once,
+        Command::PauseRun { run, on: false },
+    )
+    .await
 }
 
 /// Run what failed once more

@@ -35,7 +35,9 @@ pub(super) fn run_state(phase: RunPhase) -> TaskState {
 
 /// The state of a name on the wire; `None` for one that runs are never in.
 pub(super) fn run_phase(state: TaskState) -> Option<RunPhase> {
-    RunPhase::ALL.into_iter().find(|phase| run_state(*phase) == state)
+    RunPhase::ALL
+        .into_iter()
+        .find(|phase| run_state(*phase) == state)
 }
 
 /// A run as lists show it.

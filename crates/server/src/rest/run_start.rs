@@ -52,7 +52,9 @@ pub(super) async fn start(
         }
     }
     let detail = "the workflow is registered anew again and again; nothing was started";
-    Err(Problem::new(Code::Unavailable, detail).retry_after(1).into())
+    Err(Problem::new(Code::Unavailable, detail)
+        .retry_after(1)
+        .into())
 }
 
 async fn follow(context: &Context, request: &StartRunRequest) -> Answer<Followed> {

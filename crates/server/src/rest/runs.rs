@@ -138,7 +138,10 @@ pub(super) async fn show(
     Query(query): Query<RunQuery>,
 ) -> Answer<Json<RunDetail>> {
     let run = run_item::id(&id)?;
-    let (live, position) = context.namespace.query(move |state| look(state, run)).await?;
+    let (live, position) = context
+        .namespace
+        .query(move |state| look(state, run))
+        .await?;
     context.await_store(position).await?;
     let from = query.step_cursor.unwrap_or(0);
     let limit = query.limit.unwrap_or(LIST_LIMIT) as u32;

@@ -101,7 +101,10 @@ pub(super) async fn retry(
     if let Some(step) = record.step {
         let detail = format!("task {id} is a step of run {}", step.run);
         let hint = format!("retry the run: `POST /api/v1/runs/{}/retry`", step.run);
-        return Err(Problem::new(Code::TaskOfRun, detail).hint(hint).task(key).into());
+        return Err(Problem::new(Code::TaskOfRun, detail)
+            .hint(hint)
+            .task(key)
+            .into());
     }
     // With a request id the engine is asked all the same: this may be the second try.
     if record.phase.is_live() && !change.once.is_named() {

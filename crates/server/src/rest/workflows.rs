@@ -84,7 +84,9 @@ pub(super) async fn put(
 async fn number_of(context: &Context, name: &str, content: u128) -> Answer<u32> {
     context.catch_up().await?;
     let wanted = name.to_owned();
-    let found = context.read(move |store| store.workflow(&wanted, VERSIONS)).await?;
+    let found = context
+        .read(move |store| store.workflow(&wanted, VERSIONS))
+        .await?;
     let versions = found.map(|record| record.versions).unwrap_or_default();
     let version = versions.iter().find(|version| version.content == content);
     Ok(version.ok_or_else(|| not_found("workflow", name))?.number)
@@ -101,10 +103,7 @@ async fn number_of(context: &Context, name: &str, content: u128) -> Answer<u32> 
     )),
     responses((status = 200, description = "Whether it can be registered, and all that is wrong \
         with it.", body = WorkflowChecked)))]
-pub(super) async fn validate(
-    _: NoQuery,
-    definition: Definition,
-) -> Answer<Json<WorkflowChecked>> {
+pub(super) async fn validate(_: NoQuery, definition: Definition) -> Answer<Json<WorkflowChecked>> {
     Ok(Json(match workflow::compile(&definition.text) {
         Ok(compiled) => WorkflowChecked {
             valid: true,
@@ -166,7 +165,10 @@ pub(super) async fn list(
         Ok(found)
     };
     let found = context.read(read).await?;
-    let names: Vec<String> = found.iter().map(|(record, _)| record.name.clone()).collect();
+    let names: Vec<String> = found
+        .iter()
+        .map(|(record, _)| record.name.clone())
+        .collect();
     let cursor = names.last().cloned().filter(|_| names.len() >= limit);
     let read = move |state: &capataz_engine::State| -> Vec<Option<WorkflowView>> {
         names.iter().map(|name| state.workflow_view(name)).collect()
@@ -230,7 +232,9 @@ fn look_up(
 
 fn shown(record: &WorkflowRecord, definition: &Value, view: Option<&WorkflowView>) -> Workflow {
     let registered = record.versions.iter();
-    let registered = registered.clone().find(|version| Some(version.number) == record.registered);
+    let registered = registered
+        .clone()
+        .find(|version| Some(version.number) == record.registered);
     let settings = view.map(|view| &view.settings);
     let steps = definition["steps"].as_array().map_or(0, Vec::len);
     Workflow {
@@ -263,7 +267,9 @@ pub(super) async fn version(
 ) -> Answer<impl IntoResponse> {
     let number: u32 = n.parse().map_err(|_| not_found("version", &n))?;
     context.catch_up().await?;
-    let found = context.read(move |store| store.definition(&name, number)).await?;
+    let found = context
+        .read(move |store| store.definition(&name, number))
+        .await?;
     let definition = found.ok_or_else(|| not_found("version", &n))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], definition))
 }

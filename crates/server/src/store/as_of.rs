@@ -72,7 +72,8 @@ impl Reader {
 fn steps_then(connection: &Connection, run: RunId, at: Timestamp) -> rusqlite::Result<Option<u32>> {
     let sql = "SELECT min(item) FROM audit WHERE run = ? AND action = ? AND at > ?";
     let mut statement = connection.prepare_cached(sql)?;
-    let values = (run.0 as i64, Action::StepsAdded as i64, at.0 as i64);
+    let at = i64::try_from(at.0).unwrap_or(i64::MAX);
+    let values = (run.0 as i64, Action::StepsAdded as i64, at);
     statement.query_row(values, |row| row.get(0))
 }
 

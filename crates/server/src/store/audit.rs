@@ -76,7 +76,9 @@ impl Reader {
             Some(since) => first_at(&transaction, since)?.max(filter.after as i64 + 1),
             None => filter.after as i64 + 1,
         };
-        let until = filter.until.map_or(i64::MAX, |until| until.0 as i64);
+        let until = filter
+            .until
+            .map_or(i64::MAX, |until| i64::try_from(until.0).unwrap_or(i64::MAX));
         let columns = "SELECT seq, at, action, actor, run, step, item, task, attempt, was, now,
             reason, subject, note FROM audit";
         let mut names = StepNames {

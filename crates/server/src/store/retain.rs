@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
-use capataz_engine::{Key, TaskId, Timestamp};
+use capataz_engine::{Key, RunId, TaskId, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::counts;
 use super::database::Fault;
 use super::logs::LogStore;
 use super::project::{ProjectError, Projector};
+use super::retain_runs;
 use super::row::{Counts, Row};
 use super::tally::{TagIds, Tally};
 use super::task::stored_row;
@@ -26,6 +27,8 @@ const ELEMENTS_STEP: usize = 10_000;
 pub(super) struct Retained {
     /// The first task that this pass has not looked at.
     from: i64,
+    /// Runs were looked at in this pass.
+    runs_marked: bool,
     /// Opened with the first task that goes.
     logs: Option<LogStore>,
 }
@@ -42,8 +45,10 @@ impl Projector {
     /// accept order) while more than `max_finished` are left, elements counted one by one. Returns
     /// whether the pass is over; if not, the next step should follow soon.
     ///
-    /// With a task go its body, attempts, tags, logs, and, over several steps, its elements.
-    /// Workers' names go when they left that long ago.
+    /// With a task go its body, attempts, tags, logs, and, over several steps, its elements. Tasks
+    /// of steps go with their runs: when these ended that long ago, when more than
+    /// [`super::FINISHED_RUNS`] have ended, or when it would have been the turn of one of their
+    /// tasks. Workers' names go when they left that long ago.
     pub fn retain(
         &mut self,
         now: Timestamp,
@@ -65,6 +70,7 @@ impl Projector {
         }
         if step.done {
             self.retained.from = 0;
+            self.retained.runs_marked = false;
         }
         Ok(step.done)
     }
@@ -73,6 +79,15 @@ impl Projector {
         let connection = &self.connection;
         if remove_doomed(connection)? {
             return Ok(Step::default());
+        }
+        if !self.retained.runs_marked {
+            let most = retain_runs::FINISHED_RUNS;
+            self.retained.runs_marked = !retain_runs::doom_runs(connection, cutoff, most)?;
+        }
+        if let Some(run) = retain_runs::next_doomed(connection)? {
+            let mut step = Step::default();
+            remove_run(connection, run, &mut self.tags, &mut step)?;
+            return Ok(step);
         }
         let finished = counts::total(connection)?.finished();
         let mut excess = finished.saturating_sub(max_finished);
@@ -93,6 +108,14 @@ impl Projector {
             }
             let key = Key::from_raw(candidate.key as u64);
             if let Some(row) = readable(connection, key)? {
+                if let Some(of) = row.step {
+                    // It goes with its run, in the steps that follow.
+                    if excess > 0 {
+                        excess -= 1;
+                        retain_runs::doom_run_of(connection, of.run)?;
+                    }
+                    continue;
+                }
                 let units: u32 = row.counts().iter().sum();
                 excess = excess.saturating_sub(u64::from(units));
                 remove(connection, key, &row, &mut self.tags, &mut tally)?;
@@ -104,8 +127,9 @@ impl Projector {
         let doomed = connection
             .prepare_cached("SELECT 1 FROM doomed")?
             .exists([])?;
-        step.done &= !doomed;
+        step.done &= !doomed && retain_runs::next_doomed(connection)?.is_none();
         if step.done {
+            retain_runs::forget_unused(connection, cutoff)?;
             let sql = "DELETE FROM worker WHERE left_at < ?";
             connection.prepare_cached(sql)?.execute([cutoff])?;
         }
@@ -126,6 +150,42 @@ impl Projector {
             tracing::warn!(%error, "logs of removed tasks stay");
         }
     }
+}
+
+/// Removes some of a run that is to go: first its tasks, then the rest.
+fn remove_run(
+    connection: &Connection,
+    run: RunId,
+    tags: &mut TagIds,
+    step: &mut Step,
+) -> rusqlite::Result<()> {
+    let sql = "SELECT key FROM task WHERE run = ? LIMIT ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_map((run.0 as i64, STEP as i64), |row| row.get::<_, i64>(0))?;
+    let keys: Vec<i64> = found.collect::<rusqlite::Result<_>>()?;
+    let mut tally = Tally::default();
+    for key in &keys {
+        let key = Key::from_raw(*key as u64);
+        match readable(connection, key)? {
+            Some(row) => {
+                remove(connection, key, &row, tags, &mut tally)?;
+                step.removed.push(key.task());
+            }
+            // It stays as evidence, and is no reason for the run to stay.
+            None => {
+                let sql = "UPDATE task SET run = NULL WHERE key = ?";
+                connection
+                    .prepare_cached(sql)?
+                    .execute([key.to_raw() as i64])?;
+            }
+        }
+    }
+    tally.flush(connection)?;
+    tally.drop_empty_tags(connection)?;
+    if keys.is_empty() {
+        retain_runs::remove_rows(connection, run)?;
+    }
+    Ok(())
 }
 
 struct Candidate {

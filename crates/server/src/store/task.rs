@@ -89,7 +89,9 @@ impl Reader {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => new.insert(followed(&connection, step.run)?),
             };
-            let node = graph.as_ref().and_then(|graph| graph.steps.get(step.step as usize));
+            let node = graph
+                .as_ref()
+                .and_then(|graph| graph.steps.get(step.step as usize));
             task.step_name = node.map(|node| node.name.clone());
         }
         Ok(())

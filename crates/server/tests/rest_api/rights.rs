@@ -10,6 +10,28 @@ use super::server::Server;
 
 /// A second opinion beside the server's own table.
 const ROUTES: &str = "
+    GET /api/v1/audit                               admin operator submitter viewer
+    GET /api/v1/runs                                admin operator submitter viewer
+    POST /api/v1/runs                               admin operator submitter
+    GET /api/v1/runs/{id}                           admin operator submitter viewer
+    GET /api/v1/runs/{id}/audit                     admin operator submitter viewer
+    GET /api/v1/runs/{id}/definition                admin operator submitter viewer
+    GET /api/v1/runs/{id}/explain                   admin operator submitter viewer
+    POST /api/v1/runs/{id}/cancel                   admin operator submitter
+    POST /api/v1/runs/{id}/pause                    admin operator
+    POST /api/v1/runs/{id}/rerun                    admin operator
+    POST /api/v1/runs/{id}/resume                   admin operator
+    POST /api/v1/runs/{id}/retry                    admin operator
+    POST /api/v1/runs/{id}/steps                    admin worker
+    POST /api/v1/runs/{id}/wait                     admin operator submitter
+    GET /api/v1/workflows                           admin operator submitter viewer
+    POST /api/v1/workflows/validate                 admin operator submitter viewer
+    GET /api/v1/workflows/schema                    admin operator submitter viewer
+    GET /api/v1/workflows/{name}                    admin operator submitter viewer
+    PUT /api/v1/workflows/{name}                    admin operator
+    DELETE /api/v1/workflows/{name}                 admin operator
+    GET /api/v1/workflows/{name}/versions/{n}       admin operator submitter viewer
+    POST /api/v1/workflows/{name}/clear             admin operator
     GET /api/v1/events                              admin operator submitter viewer
     GET /api/v1/explain/{kind}/{id}                 admin operator submitter viewer
     GET /api/v1/groups                              admin operator submitter viewer

@@ -29,6 +29,12 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
 }
 
+/// A number that no other call gets.
+fn fresh_number() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
 impl Reply {
     /// The body as JSON.
     pub(crate) fn json(&self) -> Value {
@@ -264,6 +270,52 @@ impl Server {
             (task, lease["attempt"].as_u64().expect("an attempt"))
         };
         leases.iter().map(token).collect()
+    }
+
+    /// Starts a run of a definition and returns its id.
+    pub(crate) async fn start_run(&self, definition: Value) -> String {
+        let request = serde_json::json!({"definition": definition});
+        let started = self.post("/api/v1/runs", request).await.ok();
+        started["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The run as `GET /runs/{id}` shows it.
+    pub(crate) async fn run(&self, id: &str) -> Value {
+        self.get(&format!("/api/v1/runs/{id}")).await.ok()
+    }
+
+    /// Leases what group `g` has and reports it, as `outcome` says of its step, until nothing comes
+    /// up within a moment: a report leads to the next steps before it is answered.
+    pub(crate) async fn work(&self, outcome: impl Fn(&str) -> Option<Value>) {
+        for round in 0.. {
+            let leases = self.lease(&format!("round {round} of {}", fresh_number()), 100).await;
+            if leases.is_empty() {
+                return;
+            }
+            for lease in leases {
+                let task = self.task(&lease.0).await;
+                match outcome(task["step"].as_str().unwrap_or_default()) {
+                    Some(output) => {
+                        let body = serde_json::json!({"output": output.to_string()});
+                        self.report(&lease, "complete", body).await.ok();
+                    }
+                    None => {
+                        let body = serde_json::json!({"fatal": true});
+                        self.report(&lease, "fail", body).await.ok();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The audit trail as it is exported.
+    pub(crate) async fn audit(&self, path: &str) -> Vec<Value> {
+        let reply = self.get(path).await;
+        assert_eq!(reply.status, 200, "{:?}", reply.body);
+        assert_eq!(reply.headers["content-type"], "application/x-ndjson");
+        let text = String::from_utf8(reply.body.to_vec()).expect("UTF-8");
+        let line = |line: &str| serde_json::from_str(line).expect("each line is JSON");
+        text.lines().map(line).collect()
     }
 
     /// Reports on an attempt.

@@ -34,6 +34,9 @@ fn check_step(step: &StepDefinition, path: &Path<'_>, flaws: &mut Flaws<'_>) {
         let reason = Reason::Needs { other: "for_each" };
         flaws.add(&path.field("parallelism"), reason);
     }
+    if let Some(Err(flaw)) = step.expected.as_ref().map(super::read_span) {
+        flaws.add(&path.field("expected"), flaw);
+    }
     if step.alters_message && step.for_each.is_some() {
         let reason = Reason::Excludes { other: "for_each" };
         flaws.add(&path.field("alters_message"), reason);
@@ -49,6 +52,7 @@ fn check_noop(step: &StepDefinition, path: &Path<'_>, flaws: &mut Flaws<'_>) {
     let said = step.task.to_map();
     let own = [
         ("for_each", step.for_each.is_some()),
+        ("expected", step.expected.is_some()),
         ("alters_message", step.alters_message),
     ];
     let own = own

@@ -9,6 +9,7 @@ mod programs;
 mod settings;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use capataz_api::spec;
 
@@ -128,6 +129,11 @@ fn steps(
             has_when: step.when.is_some(),
             has_for_each: step.for_each.is_some(),
             parallelism: step.parallelism,
+            expected: step
+                .expected
+                .as_ref()
+                .and_then(|span| read_span(span).ok())
+                .map(Duration::from),
             keeps_output: kept[index] || step.alters_message,
             alters_message: step.alters_message,
             priority: priority.unwrap_or(capataz_api::limits::PRIORITY_DEFAULT),

@@ -79,6 +79,12 @@ impl StepDefinition {
         self
     }
 
+    /// Says about how long it takes, as long as no run has shown it.
+    pub fn expected(mut self, span: Duration) -> StepDefinition {
+        self.expected = Some(seconds(span));
+        self
+    }
+
     /// Lets the run succeed though this step fails.
     pub fn allow_failure(mut self) -> StepDefinition {
         self.allow_failure = true;

@@ -33,6 +33,11 @@ pub struct StepDefinition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000000))]
     pub parallelism: Option<u32>,
+    /// About how long it takes, as long as no run has shown it. Of the steps that are ready the one
+    /// with the longest way to the end of the run goes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::span")]
+    pub expected: Option<Value>,
     /// The run may succeed though this step fails.
     #[serde(default, skip_serializing_if = "is_default")]
     pub allow_failure: bool,

@@ -88,6 +88,7 @@ fn step(task: &Task, id: &str, after: &[&str], options: &Options) -> Result<Valu
         step["after"] = json!(after);
     }
     step["argv"] = options.replay.argv(micros).into();
+    step["expected"] = (micros as f64 / 1e6).into();
     // A script is no name to find tasks by.
     if let Some(program) = program.filter(|program| !program.contains(char::is_whitespace)) {
         step["tags"] = json!([literal(&format!("{PROGRAM_TAG}{program}"))]);

@@ -10,4 +10,5 @@ mod projecting;
 mod random;
 mod retention;
 mod rounds;
+mod runs;
 mod speed;

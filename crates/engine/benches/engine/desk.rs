@@ -1,63 +1,40 @@
-//! What a task costs the engine: decide and apply of its submit, lease and completion, and handing
-//! the changed entries to a store. Time is per task; one thread does all of it.
+//! An engine at work without the rest of a server.
 
 use std::collections::VecDeque;
-use std::hint::black_box;
 
 use bytes::Bytes;
 use capataz_engine::{
     Attempt, Change, Command, Hello, Key, NewTask, Outcome, Policy, Report, State, Submission,
     Timestamp, Usage, apply, decide, limits,
 };
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000_000);
 /// Tasks of one submission, and of one measurement.
-const BATCH: u64 = 1_000;
+pub(crate) const BATCH: u64 = 1_000;
 /// The store is handed the changed entries after so many events.
 const HANDOUT: usize = 1_000;
 
 /// Who works: the shapes that stress different indexes.
 #[derive(Clone, Copy)]
-struct Shape {
-    name: &'static str,
-    groups: u32,
-    workers: u32,
-    slots: u32,
+pub(crate) struct Shape {
+    pub(crate) name: &'static str,
+    pub(crate) groups: u32,
+    pub(crate) workers: u32,
+    pub(crate) slots: u32,
 }
 
-const SHAPES: [Shape; 3] = [
-    Shape {
-        name: "one_group_one_worker",
-        groups: 1,
-        workers: 1,
-        slots: BATCH as u32,
-    },
-    Shape {
-        name: "1000_groups_one_worker",
-        groups: 1_000,
-        workers: 1,
-        slots: BATCH as u32,
-    },
-    Shape {
-        name: "one_group_1000_pods",
-        groups: 1,
-        workers: BATCH as u32,
-        slots: 1,
-    },
-];
-
-struct Desk {
-    state: State,
+/// The engine with its workers.
+pub(crate) struct Desk {
+    pub(crate) state: State,
     shape: Shape,
     running: VecDeque<(Key, Attempt)>,
     events: usize,
     /// Bytes handed to the store.
-    stored: usize,
+    pub(crate) stored: usize,
 }
 
 impl Desk {
-    fn new(shape: Shape) -> Desk {
+    pub(crate) fn new(shape: Shape) -> Desk {
         let (state, running) = (State::default(), VecDeque::new());
         let mut desk = Desk {
             state,
@@ -87,7 +64,7 @@ impl Desk {
     }
 
     /// With `tasks` waiting.
-    fn with_queue(shape: Shape, tasks: u64) -> Desk {
+    pub(crate) fn with_queue(shape: Shape, tasks: u64) -> Desk {
         let mut desk = Desk::new(shape);
         for _ in 0..tasks.div_ceil(BATCH) {
             desk.submit();
@@ -95,7 +72,7 @@ impl Desk {
         desk
     }
 
-    fn carry_out(&mut self, command: Command) {
+    pub(crate) fn carry_out(&mut self, command: Command) {
         let decision = decide(&self.state, NOW, command).expect("nothing here is refused");
         for event in &decision.events {
             apply(&mut self.state, event);
@@ -109,7 +86,7 @@ impl Desk {
         }
     }
 
-    fn hand_out(&mut self) {
+    pub(crate) fn hand_out(&mut self) {
         self.events = 0;
         let values = self
             .state
@@ -119,7 +96,7 @@ impl Desk {
         self.stored += values.map(|value| value.len()).sum::<usize>();
     }
 
-    fn submit(&mut self) {
+    pub(crate) fn submit(&mut self) {
         let task = |number: u64| NewTask {
             group: number as u32 % self.shape.groups,
             policy: 0,
@@ -144,13 +121,13 @@ impl Desk {
         self.hand_out();
     }
 
-    fn lease(&mut self) {
+    pub(crate) fn lease(&mut self) {
         for _ in 0..BATCH {
             self.carry_out(Command::Dispatch);
         }
     }
 
-    fn complete(&mut self) {
+    pub(crate) fn complete(&mut self) {
         while let Some((key, attempt)) = self.running.pop_front() {
             self.carry_out(Command::Report(Report {
                 key,
@@ -163,64 +140,3 @@ impl Desk {
         }
     }
 }
-
-/// Each part on its own, with nothing else in the queue.
-fn parts(criterion: &mut Criterion) {
-    for shape in SHAPES {
-        let mut group = criterion.benchmark_group(shape.name);
-        group.throughput(Throughput::Elements(BATCH));
-        let part = |name: &str| BenchmarkId::from_parameter(name);
-        group.bench_function(part("submit"), |bench| {
-            let empty = || Desk::new(shape);
-            let submit = |mut desk: Desk| {
-                desk.submit();
-                desk
-            };
-            bench.iter_batched(empty, submit, BatchSize::SmallInput);
-        });
-        group.bench_function(part("lease"), |bench| {
-            let queued = || Desk::with_queue(shape, BATCH);
-            let lease = |mut desk: Desk| {
-                desk.lease();
-                desk
-            };
-            bench.iter_batched(queued, lease, BatchSize::SmallInput);
-        });
-        group.bench_function(part("complete"), |bench| {
-            let leased = || {
-                let mut desk = Desk::with_queue(shape, BATCH);
-                desk.lease();
-                desk
-            };
-            let complete = |mut desk: Desk| {
-                desk.complete();
-                desk
-            };
-            bench.iter_batched(leased, complete, BatchSize::SmallInput);
-        });
-    }
-}
-
-/// A thousand tasks from submit to completion, with a queue of a constant length before them.
-fn whole(criterion: &mut Criterion) {
-    for shape in SHAPES {
-        let mut group = criterion.benchmark_group(format!("whole_{}", shape.name));
-        group
-            .throughput(Throughput::Elements(BATCH))
-            .sample_size(20);
-        for queued in [0, 1_000, 100_000, 1_000_000] {
-            let mut desk = Desk::with_queue(shape, queued);
-            group.bench_function(BenchmarkId::from_parameter(queued), |bench| {
-                bench.iter(|| {
-                    desk.submit();
-                    desk.lease();
-                    desk.complete();
-                    black_box(desk.stored)
-                });
-            });
-        }
-    }
-}
-
-criterion_group!(benches, parts, whole);
-criterion_main!(benches);

@@ -1,0 +1,570 @@
+//! Runs, their steps and the audit trail, from the engine's events to the store and back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use capataz_engine::{
+    Answer, Begin, Closing, Command, Due, Edge, Graph, Join, NewRun, NewTask, Node, NodeKind, On,
+    Outcome, Phase, Policy, Reason, Reopening, RunId, RunPhase, RunReason, Settings, StartRun,
+    Submission, Timestamp, Version, Which,
+};
+use prost::Message;
+
+use super::driver::{Driver, TestStore, spec};
+use crate::store::{Action, AuditFilter, AuditRecord, RunFilter, StepRecord};
+use crate::workflow::RunBody;
+
+/// A step of a graph: its name, what it comes after, and what it is.
+pub(super) fn node(name: &str, after: &[(u32, On)], kind: NodeKind) -> Node {
+    Node {
+        name: name.to_owned(),
+        after: after
+            .iter()
+            .map(|(step, on)| Edge {
+                step: *step,
+                on: *on,
+            })
+            .collect(),
+        join: Join::All,
+        kind,
+        conditional: false,
+        allow_failure: false,
+        keeps_output: false,
+        alters_message: false,
+        parallelism: None,
+    }
+}
+
+pub(super) fn version(steps: Vec<Node>) -> Version {
+    let names: Vec<&str> = steps.iter().map(|node| node.name.as_str()).collect();
+    let content = crate::convert::hash(names.join(" ").as_bytes());
+    Version {
+        content,
+        settings: Settings::default(),
+        graph: Graph { steps },
+        definition: Bytes::from_static(b"{}"),
+    }
+}
+
+/// `a`, then `b` and the fan-out `f` after it, `n` after both, `c` when `b` failed.
+fn forked() -> Version {
+    version(vec![
+        node("a", &[], NodeKind::Task),
+        node("b", &[(0, On::Success)], NodeKind::Task),
+        node("f", &[(0, On::Success)], NodeKind::FanOut),
+        node("n", &[(1, On::Success), (2, On::Success)], NodeKind::Noop),
+        node("c", &[(1, On::Failure)], NodeKind::Task),
+    ])
+}
+
+impl Driver {
+    pub(super) fn start_run(&mut self, workflow: &str, version: Version, tag: &str) -> RunId {
+        let body = RunBody {
+            tags: vec![tag.to_owned()],
+            key: None,
+        };
+        let run = NewRun {
+            parameters: Bytes::from_static(b"{\"n\":1}"),
+            message: Bytes::new(),
+            body: body.write(),
+            key: None,
+            conflict: None,
+            priority: 5,
+            expected: Vec::new(),
+            repetition: 0,
+            previous: None,
+        };
+        let start = Command::StartRun(Box::new(StartRun {
+            request: None,
+            workflow: workflow.to_owned(),
+            version: Which::Given(Box::new(version)),
+            run,
+            waits_for_conflict: true,
+        }));
+        let start = Command::By {
+            actor: "ann".into(),
+            command: Box::new(start),
+        };
+        match self.run(start) {
+            Answer::Run(run) => run,
+            other => panic!("expected a run, got {other:?}"),
+        }
+    }
+
+    /// Does what runs wait for: each step becomes a task of group `g`, each fan-out three.
+    pub(super) fn advance(&mut self) {
+        while let Some(due) = self.state.next_due() {
+            let command = match due {
+                Due::Workflow(workflow) => Command::AdvanceWorkflow { workflow },
+                Due::Run(run) => Command::AdvanceRun { run },
+                Due::End(run) => Command::EndRun {
+                    run,
+                    closing: Ok(Closing::default()),
+                },
+                Due::Step {
+                    run,
+                    step,
+                    elements,
+                } => {
+                    let context = self.state.run_context(run).expect("a live run");
+                    let kind = context.version().graph.steps[step as usize].kind;
+                    let begin = match (kind, elements) {
+                        (_, Some((_, count))) => Begin::Elements(tasks(count as usize)),
+                        (NodeKind::FanOut, None) => Begin::Fan {
+                            count: 3,
+                            items: Bytes::from_static(b"[1,2,3]"),
+                        },
+                        _ => Begin::Task(tasks(1)),
+                    };
+                    Command::BeginStep { run, step, begin }
+                }
+            };
+            self.run(command);
+        }
+    }
+
+    /// Runs what can be leased, with the outcome that `of` names for the step of each task.
+    pub(super) fn work(&mut self, of: impl Fn(u32) -> Outcome) {
+        self.advance();
+        loop {
+            self.dispatch_all();
+            let leases = self.leases();
+            if leases.is_empty() {
+                return;
+            }
+            for lease in leases {
+                let (_, step, _) = self.state.step_of(lease.0.task()).expect("a step");
+                self.report(lease, of(step));
+                self.advance();
+            }
+        }
+    }
+}
+
+fn tasks(count: usize) -> Submission {
+    let task = NewTask {
+        group: 0,
+        policy: 0,
+        priority: 5,
+        count: None,
+        not_before: None,
+        delay: None,
+        expires_at: None,
+        expires_in: None,
+        dedup: None,
+        affinity: Vec::new(),
+        body: Bytes::from(spec("g").encode_to_vec()),
+    };
+    Submission {
+        request: None,
+        groups: vec!["g".into()],
+        policies: vec![Policy::default()],
+        tasks: vec![task; count],
+    }
+}
+
+pub(super) fn failed() -> Outcome {
+    Outcome::Failed {
+        reason: Reason::Error,
+        fatal: true,
+    }
+}
+
+fn steps(store: &TestStore, run: RunId) -> Vec<StepRecord> {
+    let page = store.reader.run_steps(run, 0, 1_000).unwrap().unwrap();
+    assert_eq!(page.next, None);
+    page.items
+}
+
+fn states(store: &TestStore, run: RunId) -> Vec<String> {
+    let word = |step: StepRecord| {
+        let reason = match step.reason {
+            "" => String::new(),
+            reason => format!(" {reason}"),
+        };
+        format!("{} {}{reason}", step.node.name, step.phase.name())
+    };
+    steps(store, run).into_iter().map(word).collect()
+}
+
+fn lines(store: &TestStore, filter: AuditFilter) -> Vec<AuditRecord> {
+    let limit = 10_000;
+    store
+        .reader
+        .audit(&AuditFilter { limit, ..filter })
+        .unwrap()
+}
+
+fn of_run(store: &TestStore, run: RunId) -> Vec<AuditRecord> {
+    let run = Some(run);
+    lines(
+        store,
+        AuditFilter {
+            run,
+            ..AuditFilter::default()
+        },
+    )
+}
+
+#[test]
+fn a_run_is_there_from_start_to_end() {
+    let (mut driver, mut store) = (Driver::new(), TestStore::new());
+    let run = driver.start_run("etl", forked(), "nightly");
+    store.project(driver.cut(true));
+    let record = store.reader.run(run).unwrap().unwrap();
+    assert_eq!((record.phase, record.steps), (RunPhase::Queued, 5));
+    assert_eq!(record.counts(Phase::Blocked), 5);
+    assert_eq!((record.workflow.as_str(), record.version), ("etl", 1));
+    assert_eq!(record.tags, ["nightly"]);
+
+    driver.advance();
+    store.project(driver.cut(true));
+    let begun = [
+        "a queued",
+        "b blocked",
+        "f blocked",
+        "n blocked",
+        "c blocked",
+    ];
+    assert_eq!(states(&store, run), begun);
+    let first = steps(&store, run).remove(0);
+    let task = store.reader.task(first.task.unwrap()).unwrap().unwrap();
+    let step = task.step.unwrap();
+    assert_eq!((step.run, step.step, step.element), (run, 0, None));
+
+    driver.join("w", 10, &["g"]);
+    driver.work(|_| Outcome::Succeeded);
+    store.project(driver.cut(true));
+    let record = store.reader.run(run).unwrap().unwrap();
+    assert_eq!(record.phase, RunPhase::Succeeded);
+    assert_eq!(record.counts(Phase::Succeeded), 4);
+    assert_eq!(record.counts(Phase::Skipped), 1);
+    assert_eq!(record.finished_at, Some(driver.now));
+    let all = steps(&store, run);
+    assert_eq!(all[4].upstream.as_deref(), Some("b"));
+    let fan = all[2].fan.unwrap();
+    assert_eq!(
+        (fan.count, fan.started, fan.succeeded, fan.failed),
+        (3, 3, 3, 0)
+    );
+    assert_eq!((all[0].attempt, all[0].worker.as_str()), (1, "w"));
+    assert!(all[3].started_at.is_some(), "a noop has times");
+    assert!(store.reader.run_archive(run).unwrap().is_some());
+
+    let (_, _, state) = store.reopen();
+    assert_eq!(state.hash(), driver.state.hash());
+}
+
+#[test]
+fn what_failed_says_why_and_lives_again() {
+    let (mut driver, mut store) = (Driver::new(), TestStore::new());
+    driver.join("w", 10, &["g"]);
+    let run = driver.start_run("etl", forked(), "t");
+    driver.work(|step| {
+        if step == 1 {
+            failed()
+        } else {
+            Outcome::Succeeded
+        }
+    });
+    store.project(driver.cut(true));
+    let record = store.reader.run(run).unwrap().unwrap();
+    assert_eq!(record.phase, RunPhase::Failed);
+    assert_eq!(record.reason, RunReason::StepFailed);
+    let ended = [
+        "a succeeded",
+        "b failed error",
+        "f succeeded",
+        "n skipped upstream",
+        "c succeeded",
+    ];
+    assert_eq!(states(&store, run), ended);
+    let before = driver.now;
+
+    driver.run(Command::Reopen(Reopening {
+        run,
+        archive: store.reader.run_archive(run).unwrap(),
+        steps: None,
+        descendants: true,
+    }));
+    store.project(driver.cut(true));
+    let record = store.reader.run(run).unwrap().unwrap();
+    assert_eq!((record.phase, record.round), (RunPhase::Running, 2));
+    assert_eq!(record.finished_at, None);
+    driver.work(|_| Outcome::Succeeded);
+    store.project(driver.cut(true));
+    let record = store.reader.run(run).unwrap().unwrap();
+    assert_eq!(record.phase, RunPhase::Succeeded);
+    let again = &steps(&store, run)[1];
+    assert_eq!((again.round, again.phase), (2, Phase::Succeeded));
+
+    let (then, page) = store.reader.run_at(run, before, 0, 100).unwrap().unwrap();
+    assert_eq!((then.phase, then.round), (RunPhase::Failed, 1));
+    let then: Vec<&str> = page.items.iter().map(|step| step.phase.name()).collect();
+    assert_eq!(
+        then,
+        ["succeeded", "failed", "succeeded", "skipped", "succeeded"]
+    );
+}
+
+#[test]
+fn the_audit_trail_has_every_transition_in_order() {
+    let (mut driver, mut store) = (Driver::new(), TestStore::new());
+    driver.join("w", 10, &["g"]);
+    let two = version(vec![
+        node("a", &[], NodeKind::Task),
+        node("b", &[(0, On::Success)], NodeKind::Noop),
+    ]);
+    let run = driver.start_run("w", two, "t");
+    driver.work(|_| Outcome::Succeeded);
+    store.project(driver.cut(true));
+    let trail = of_run(&store, run);
+    let words: Vec<String> = trail
+        .iter()
+        .map(|line| {
+            let state = |phase: Option<Phase>| phase.map_or("-", Phase::name);
+            let step = line.step.as_deref().unwrap_or("-");
+            let (from, to) = (state(line.from), state(line.to));
+            format!("{} {} {step} {from} {to}", line.actor, line.action.name())
+        })
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "ann run_started - - queued",
+            "capataz run_began - queued running",
+            "capataz step_queued a blocked queued",
+            "capataz attempt_leased a queued running",
+            "capataz attempt_ended a running succeeded",
+            "capataz step_ended a running succeeded",
+            "capataz step_ended b blocked succeeded",
+            "capataz run_ended - running succeeded",
+        ]
+    );
+    assert!(
+        trail
+            .windows(2)
+            .all(|two| two[0].seq < two[1].seq && two[0].at <= two[1].at)
+    );
+    let from_then = lines(
+        &store,
+        AuditFilter {
+            since: Some(trail[3].at),
+            ..AuditFilter::default()
+        },
+    );
+    assert_eq!(from_then.first().map(|line| line.seq), Some(trail[3].seq));
+}
+
+#[test]
+fn a_run_is_shown_as_it_stood_at_any_time() {
+    let (mut driver, mut store) = (Driver::new(), TestStore::new());
+    driver.join("w", 2, &["g"]);
+    let run = driver.start_run("etl", forked(), "t");
+    let mut seen: Vec<(Timestamp, Vec<Phase>, RunPhase)> = Vec::new();
+    let mut look = |driver: &mut Driver, store: &mut TestStore| {
+        store.project(driver.cut(true));
+        let record = store.reader.run(run).unwrap().unwrap();
+        let phases = steps(store, run).iter().map(|step| step.phase).collect();
+        seen.push((driver.now, phases, record.phase));
+    };
+    look(&mut driver, &mut store);
+    driver.advance();
+    look(&mut driver, &mut store);
+    for _ in 0..10 {
+        driver.dispatch_all();
+        look(&mut driver, &mut store);
+        let leases = driver.leases();
+        for lease in leases {
+            let (_, step, _) = driver.state.step_of(lease.0.task()).unwrap();
+            let outcome = if step == 1 {
+                failed()
+            } else {
+                Outcome::Succeeded
+            };
+            driver.report(lease, outcome);
+        }
+        look(&mut driver, &mut store);
+        driver.advance();
+        look(&mut driver, &mut store);
+    }
+    assert_eq!(seen.last().map(|last| last.2), Some(RunPhase::Failed));
+    for (at, phases, phase) in seen {
+        let (then, page) = store.reader.run_at(run, at, 0, 100).unwrap().unwrap();
+        let then_phases: Vec<Phase> = page.items.iter().map(|step| step.phase).collect();
+        assert_eq!((then.phase, then_phases), (phase, phases), "at {at:?}");
+    }
+    let before = Timestamp(driver.now.0 - 3_600_000_000);
+    assert!(store.reader.run_at(run, before, 0, 100).unwrap().is_none());
+}
+
+#[test]
+fn a_paused_run_holds_its_waiting_tasks() {
+    let (mut driver, mut store) = (Driver::new(), TestStore::new());
+    let run = driver.start_run("etl", forked(), "t");
+    driver.advance();
+    store.project(driver.cut(true));
+    driver.run(Command::PauseRun { run, on: true });
+    store.project(driver.cut(true));
+    let held = &steps(&store, run)[0];
+    assert_eq!((held.phase, held.reason), (Phase::Scheduled, "run_paused"));
+    let record = store.reader.run(run).unwrap().unwrap();
+    assert_eq!(record.reason, RunReason::Paused);
+    driver.run(Command::PauseRun { run, on: false });
+    store.project(driver.cut(true));
+    assert_eq!(steps(&store, run)[0].phase, Phase::Queued);
+    let actions: Vec<Action> = of_run(&store, run).iter().map(|line| line.action).collect();
+    let pause = [
+        Action::RunPaused,
+        Action::TaskHeld,
+        Action::RunResumed,
+        Action::TaskReleased,
+    ];
+    assert!(actions.ends_with(&pause), "{actions:?}");
+}
+
+#[test]
+fn lists_find_runs_by_workflow_state_tag_and_time() {
+    let (mut driver, mut store) = (Driver::new(), TestStore::new());
+    driver.join("w", 10, &["g"]);
+    let one = || version(vec![node("a", &[], NodeKind::Task)]);
+    let first = driver.start_run("x", one(), "t");
+    driver.work(|_| Outcome::Succeeded);
+    let since = driver.now;
+    driver.now = driver.now + capataz_engine::Span::secs(1);
+    let second = driver.start_run("x", one(), "u");
+    let third = driver.start_run("y", one(), "t");
+    store.project(driver.cut(true));
+    let find = |filter: RunFilter| {
+        let limit = 10;
+        let page = store.reader.runs(&RunFilter { limit, ..filter }).unwrap();
+        page.items.iter().map(|run| run.id).collect::<Vec<_>>()
+    };
+    let filter = RunFilter::default;
+    assert_eq!(find(filter()), [third, second, first]);
+    let workflow = Some("x".to_owned());
+    assert_eq!(
+        find(RunFilter {
+            workflow,
+            ..filter()
+        }),
+        [second, first]
+    );
+    let tag = Some("t".to_owned());
+    assert_eq!(
+        find(RunFilter {
+            tag: tag.clone(),
+            ..filter()
+        }),
+        [third, first]
+    );
+    let states = vec![RunPhase::Succeeded];
+    assert_eq!(
+        find(RunFilter {
+            states: states.clone(),
+            ..filter()
+        }),
+        [first]
+    );
+    let live = vec![RunPhase::Queued, RunPhase::Running];
+    assert_eq!(
+        find(RunFilter {
+            states: live,
+            ..filter()
+        }),
+        [third, second]
+    );
+    let since = Some(since);
+    assert_eq!(
+        find(RunFilter {
+            since,
+            tag,
+            ..filter()
+        }),
+        [third]
+    );
+    let before = Some(second);
+    assert_eq!(
+        find(RunFilter {
+            before,
+            states,
+            ..filter()
+        }),
+        [first]
+    );
+}
+
+#[test]
+fn steps_are_expected_to_take_what_they_took() {
+    let (mut driver, mut store) = (Driver::new(), TestStore::new());
+    driver.join("w", 10, &["g"]);
+    let names = ["a", "b", "f", "nothing"];
+    assert_eq!(store.reader.expected("etl", &names).unwrap(), [0, 0, 0, 0]);
+    driver.start_run("etl", forked(), "t");
+    driver.work(|_| Outcome::Succeeded);
+    store.project(driver.cut(true));
+    let expected = store.reader.expected("etl", &names).unwrap();
+    // Reports say 100 microseconds; what takes less than a millisecond takes one.
+    assert_eq!((expected[0], expected[1], expected[3]), (1, 1, 0));
+    assert!(expected[2] > 0, "a fan-out takes from its items to its end");
+    assert_eq!(store.reader.expected("other", &names).unwrap(), [0; 4]);
+}
+
+#[test]
+fn a_run_goes_whole_and_only_when_it_has_ended_for_long() {
+    let (mut driver, mut store) = (Driver::new(), TestStore::new());
+    driver.join("w", 10, &["g"]);
+    let old = driver.start_run("etl", forked(), "t");
+    driver.work(|_| Outcome::Succeeded);
+    let live = driver.start_run("other", forked(), "t");
+    driver.advance();
+    driver.run(Command::By {
+        actor: "ann".into(),
+        command: Box::new(Command::SetGroup {
+            group: "g".into(),
+            max_running: Some(Some(3)),
+            paused: None,
+        }),
+    });
+    store.project(driver.cut(true));
+    let rows = |store: &TestStore| {
+        let all = lines(store, AuditFilter::default());
+        all.iter().filter(|line| line.run.is_none()).count()
+    };
+    assert_eq!(rows(&store), 1);
+    let retain = |driver: &Driver, store: &mut TestStore, age| {
+        while !store.projector.retain(driver.now, age, u64::MAX).unwrap() {}
+    };
+    retain(&driver, &mut store, Duration::from_secs(3600));
+    assert!(store.reader.run(old).unwrap().is_some());
+    driver.now = driver.now + capataz_engine::Span::secs(7200);
+    retain(&driver, &mut store, Duration::from_secs(3600));
+    assert_eq!(store.reader.run(old).unwrap(), None);
+    assert_eq!(of_run(&store, old), []);
+    assert_eq!(rows(&store), 0);
+    assert_eq!(store.reader.run_archive(old).unwrap(), None);
+    assert_eq!(store.reader.workflow("etl", 10).unwrap(), None);
+    assert_eq!(states(&store, live)[0], "a queued");
+    assert_eq!(store.reader.total_counts().unwrap().finished(), 0);
+}
+
+#[test]
+fn tasks_of_a_live_run_stay_however_old_they_are() {
+    let (mut driver, mut store) = (Driver::new(), TestStore::new());
+    driver.join("w", 1, &["g"]);
+    let run = driver.start_run("etl", forked(), "t");
+    driver.advance();
+    driver.dispatch_all();
+    driver.report(driver.leases()[0], Outcome::Succeeded);
+    driver.advance();
+    store.project(driver.cut(true));
+    driver.now = driver.now + capataz_engine::Span::secs(7200);
+    let now = driver.now;
+    while !store
+        .projector
+        .retain(now, Duration::from_secs(60), 0)
+        .unwrap()
+    {}
+    let first = &steps(&store, run)[0];
+    assert_eq!((first.phase, first.attempt), (Phase::Succeeded, 1));
+}

@@ -1,0 +1,118 @@
+//! Registering workflows.
+
+use serde_json::{Value, json};
+
+use super::server::Server;
+
+fn etl() -> Value {
+    json!({
+        "name": "etl",
+        "parameters": {"day": {"type": "string", "default": "monday"}},
+        "steps": [
+            {"id": "fetch", "group": "g", "argv": ["fetch", "${params.day}"]},
+            {"id": "load", "group": "g", "argv": ["load"], "after": "fetch"},
+        ],
+    })
+}
+
+const YAML: &str = "name: etl
+steps:
+  - id: a
+    group: g
+    argv: [x]
+    after: nowhere
+";
+
+#[tokio::test]
+async fn a_workflow_is_registered_shown_listed_and_removed() {
+    let server = Server::start().await;
+    let put = server.put("/api/v1/workflows/etl", etl()).await.ok();
+    assert_eq!((&put["version"], &put["name"]), (&json!(1), &json!("etl")));
+    let again = server.put("/api/v1/workflows/etl", etl()).await.ok();
+    assert_eq!(again["version"], 1, "the same definition is the same version");
+    let mut changed = etl();
+    changed["description"] = json!("loads");
+    changed["max_runs"] = json!(2);
+    let second = server.put("/api/v1/workflows/etl", changed).await.ok();
+    assert_eq!(second["version"], 2);
+
+    let shown = server.get("/api/v1/workflows/etl").await.ok();
+    assert_eq!((&shown["version"], &shown["steps"]), (&json!(2), &json!(2)));
+    assert_eq!((&shown["max_runs"], &shown["running"]), (&json!(2), &json!(0)));
+    assert_eq!(shown["definition"]["description"], "loads");
+    let first = server.get("/api/v1/workflows/etl/versions/1").await.ok();
+    assert_eq!(first["steps"][1]["id"], "load");
+    assert!(first.get("description").is_none());
+    let list = server.get("/api/v1/workflows").await.ok();
+    assert_eq!(list["items"][0]["name"], "etl");
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
+
+    server.post("/api/v1/workflows/etl/clear", json!({})).await.ok();
+    server.send("DELETE", "/api/v1/workflows/etl", "").await.ok();
+    let gone = server.get("/api/v1/workflows/etl").await.ok();
+    assert_eq!(gone["version"], Value::Null);
+    let list = server.get("/api/v1/workflows").await.ok();
+    assert_eq!(list["items"], json!([]));
+    let refused = server.post("/api/v1/runs", json!({"workflow": "etl"})).await;
+    assert_eq!((refused.status, refused.code()), (404, "not_found".to_owned()));
+    let again = server.send("DELETE", "/api/v1/workflows/etl", "").await;
+    assert_eq!(again.status, 404);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn flaws_are_named_with_their_lines_and_nothing_is_kept() {
+    let server = Server::start().await;
+    let bearer = server.bearer();
+    let yaml = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/yaml"),
+    ];
+    let checked = server
+        .raw("POST", "/api/v1/workflows/validate", &yaml, YAML)
+        .await
+        .ok();
+    assert_eq!(checked["valid"], false);
+    let flaw = &checked["flaws"][0];
+    assert_eq!((&flaw["line"], &flaw["path"]), (&json!(6), &json!("steps[0].after[0]")));
+    // The same as a text in JSON.
+    let quoted = server
+        .post("/api/v1/workflows/validate", json!(YAML))
+        .await
+        .ok();
+    assert_eq!(quoted, checked);
+    let refused = server.raw("PUT", "/api/v1/workflows/etl", &yaml, YAML).await;
+    assert_eq!((refused.status, refused.code()), (422, "invalid_workflow".to_owned()));
+    let problem = refused.json();
+    let detail = problem["detail"].as_str().expect("a detail");
+    assert!(detail.contains("line 6"), "{detail}");
+    assert_eq!(server.get("/api/v1/workflows/etl").await.status, 404);
+    let good = server.post("/api/v1/workflows/validate", etl()).await.ok();
+    assert_eq!((&good["valid"], &good["steps"]), (&json!(true), &json!(2)));
+
+    let other = server.put("/api/v1/workflows/other", etl()).await;
+    assert_eq!((other.status, other.code()), (400, "invalid_field".to_owned()));
+    let schema = server.get("/api/v1/workflows/schema").await.ok();
+    assert_eq!(schema["type"], "object");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_id_makes_registering_repeatable() {
+    let server = Server::start().await;
+    let bearer = server.bearer();
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("idempotency-key", "k"),
+    ];
+    let path = "/api/v1/workflows/etl";
+    let first = server.raw("PUT", path, &headers, etl().to_string()).await.ok();
+    let again = server.raw("PUT", path, &headers, etl().to_string()).await.ok();
+    assert_eq!(first["version"], again["version"]);
+    let mut other = etl();
+    other["description"] = json!("another");
+    let refused = server.raw("PUT", path, &headers, other.to_string()).await;
+    assert_eq!(refused.code(), "request_conflict");
+    server.stop().await;
+}
