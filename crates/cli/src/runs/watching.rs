@@ -80,9 +80,12 @@ async fn follow(client: &Client, id: &str, output: Output) -> Result<Exit, Failu
     }
 }
 
-/// What happened, in one line; nothing for what is no change of a state.
+/// What happened, in one line; nothing for what is no change of a state, and for the end of an
+/// attempt that is the end of its step: that is a line of its own.
 fn told(line: &AuditLine) -> String {
-    let Some(to) = line.to else {
+    let ends = |to: TaskState| !to.is_live() && line.attempt.is_some() && line.element.is_none();
+    let changes = |to: &TaskState| line.from != Some(*to) && !ends(*to);
+    let Some(to) = line.to.filter(changes) else {
         return String::new();
     };
     let what = match (&line.step, &line.run) {
@@ -90,7 +93,6 @@ fn told(line: &AuditLine) -> String {
         (None, Some(run)) => run,
         (None, None) => return String::new(),
     };
-    // Only what runs is an attempt's; that a worker was given it says nothing new.
     let attempt = line.attempt.filter(|_| to == TaskState::Running);
     let attempt = attempt.map(|attempt| format!(" (attempt {attempt})"));
     let reason = line.reason.as_ref().map(|reason| format!(" ({reason})"));
@@ -127,8 +129,8 @@ mod tests {
             run: Some("r1".to_owned()),
             step: Some("load".to_owned()),
             task: None,
-            attempt: Some(2),
-            from: None,
+            attempt: None,
+            from: Some(TaskState::Running),
             to: Some(TaskState::Failed),
             reason: Some("timeout".to_owned()),
             element: None,
@@ -140,7 +142,18 @@ mod tests {
             told(&line),
             "1970-01-01T00:00:01.000000Z  load  failed (timeout)\n"
         );
-        let nothing = AuditLine { to: None, ..line };
-        assert_eq!(told(&nothing), "");
+        let none = |line: AuditLine| assert_eq!(told(&line), "");
+        none(AuditLine {
+            to: None,
+            ..line.clone()
+        });
+        none(AuditLine {
+            from: line.to,
+            ..line.clone()
+        });
+        none(AuditLine {
+            attempt: Some(2),
+            ..line
+        });
     }
 }

@@ -7,8 +7,10 @@
 mod harness;
 
 mod crashing;
+mod examples;
 mod logging;
 mod operating;
 mod pods;
+mod runs;
 mod security;
 mod submitting;
