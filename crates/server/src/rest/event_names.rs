@@ -176,8 +176,8 @@ impl Names {
     }
 
     fn need_step(&mut self, run: RunId, step: u32, missing: &mut Missing) {
-        if !self.steps.contains_key(&(run, step)) {
-            self.steps.insert((run, step), None);
+        if let std::collections::hash_map::Entry::Vacant(entry) = self.steps.entry((run, step)) {
+            entry.insert(None);
             missing.steps.push((run, step));
         }
     }

@@ -124,8 +124,8 @@ pub(super) async fn validate(_: NoQuery, definition: Definition) -> Answer<Json<
 
 fn flaw(flaw: &capataz_workflow::Flaw) -> WorkflowFlaw {
     WorkflowFlaw {
-        line: flaw.place.line as u32,
-        column: flaw.place.column as u32,
+        line: flaw.place.line,
+        column: flaw.place.column,
         path: flaw.path.clone(),
         reason: flaw.reason.to_string(),
         hint: flaw.hint.clone(),

@@ -45,15 +45,11 @@ impl RunWork {
                 }
             }
         }
-        for (pod, name) in &self.pods {
-            match name {
-                Some(name) => {
-                    let sql = "INSERT OR REPLACE INTO pod (id, name) VALUES (?, ?)";
-                    connection.prepare_cached(sql)?.execute((pod.0, name))?;
-                }
-                // A line of this transaction may still be about it.
-                None => {}
-            }
+        // Pods that are gone stay until the lines of this transaction have named them.
+        let named = self.pods.iter();
+        for (pod, name) in named.filter_map(|(pod, name)| Some((pod, name.as_ref()?))) {
+            let sql = "INSERT OR REPLACE INTO pod (id, name) VALUES (?, ?)";
+            connection.prepare_cached(sql)?.execute((pod.0, name))?;
         }
         Ok(())
     }

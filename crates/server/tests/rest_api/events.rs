@@ -244,3 +244,52 @@ async fn streams_and_waits_end_when_the_server_stops() {
     assert!(!events.ended, "a client is to come back");
     stopped.await.expect("the server stops");
 }
+
+#[tokio::test]
+async fn a_run_is_followed_with_its_steps_and_their_tasks() {
+    let server = Server::start().await;
+    let definition = json!({
+        "name": "two",
+        "steps": [
+            {"id": "a", "group": "g", "argv": ["a"]},
+            {"id": "n", "noop": true, "after": "a"},
+        ],
+    });
+    server
+        .put("/api/v1/workflows/two", definition.clone())
+        .await
+        .ok();
+    server.submit(json!({"group": "h"})).await;
+    let run = server.start_run(definition).await;
+    server.work(|_| Some(json!(1))).await;
+    let path = format!("/api/v1/events?after=0&follow=false&run={run}");
+    let events = Events::open(&server, &path, &[]).await.rest().await;
+    let words: Vec<String> = events
+        .iter()
+        .map(|event| {
+            let text = |field: &str| event[field].as_str().unwrap_or("-").to_owned();
+            format!("{} {} {}", text("type"), text("step"), text("state"))
+        })
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "run_started - queued",
+            "run_began - running",
+            "task_submitted a queued",
+            "attempt_leased - running",
+            "attempt_ended - succeeded",
+            "step_ended a succeeded",
+            "step_ended n succeeded",
+            "run_ended - succeeded",
+        ]
+    );
+    assert_eq!(events[0]["workflow"], "two");
+    let all = Events::open(&server, "/api/v1/events?after=0&follow=false", &[]).await;
+    let all = all.rest().await;
+    assert!(
+        all.iter().any(|event| event["type"] == "workflow_set"),
+        "{all:?}"
+    );
+    server.stop().await;
+}

@@ -16,15 +16,26 @@ fn two() -> Value {
 
 fn words(line: &Value) -> String {
     let text = |field: &str| line[field].as_str().unwrap_or("-").to_owned();
-    format!("{} {} {} {}", text("action"), text("step"), text("from"), text("to"))
+    format!(
+        "{} {} {} {}",
+        text("action"),
+        text("step"),
+        text("from"),
+        text("to")
+    )
 }
 
 #[tokio::test]
 async fn every_line_says_who_what_when_from_which_state_and_why() {
     let server = Server::start().await;
-    let (_, token) = server.make_token(json!({"role": "operator", "name": "ann"})).await;
+    let (_, token) = server
+        .make_token(json!({"role": "operator", "name": "ann"}))
+        .await;
     let body = json!({"definition": two()}).to_string();
-    let started = server.send_as(&token, "POST", "/api/v1/runs", body).await.ok();
+    let started = server
+        .send_as(&token, "POST", "/api/v1/runs", body)
+        .await
+        .ok();
     let id = started["id"].as_str().expect("an id").to_owned();
     server.work(|step| (step == "a").then(|| json!(1))).await;
     let path = format!("/api/v1/runs/{id}");
@@ -50,11 +61,19 @@ async fn every_line_says_who_what_when_from_which_state_and_why() {
             "run_ended - running failed",
         ]
     );
-    assert_eq!((&trail[0]["actor"], &trail[1]["actor"]), (&json!("ann"), &json!("capataz")));
+    assert_eq!(
+        (&trail[0]["actor"], &trail[1]["actor"]),
+        (&json!("ann"), &json!("capataz"))
+    );
     assert_eq!(trail[8]["reason"], "error");
-    assert_eq!((&trail[3]["subject"], &trail[3]["attempt"]), (&json!("w"), &json!(1)));
+    assert_eq!(
+        (&trail[3]["subject"], &trail[3]["attempt"]),
+        (&json!("w"), &json!(1))
+    );
     for line in &trail {
-        for field in ["time", "run", "step", "task", "attempt", "from", "to", "reason"] {
+        for field in [
+            "time", "run", "step", "task", "attempt", "from", "to", "reason",
+        ] {
             assert!(line.get(field).is_some(), "{field} in {line}");
         }
     }
@@ -65,7 +84,10 @@ async fn every_line_says_who_what_when_from_which_state_and_why() {
     // As it stood when `a` had been leased.
     let at = trail[3]["time"].as_str().expect("a time");
     let then = server.get(&format!("{path}?at={at}")).await.ok();
-    assert_eq!((&then["state"], &then["steps"][0]["state"]), (&json!("running"), &json!("running")));
+    assert_eq!(
+        (&then["state"], &then["steps"][0]["state"]),
+        (&json!("running"), &json!("running"))
+    );
     assert_eq!(then["steps"][1]["state"], "blocked");
     let before = server.get(&format!("{path}?at=2000-01-01T00:00:00Z")).await;
     assert_eq!(before.status, 404);
@@ -80,11 +102,19 @@ async fn what_callers_do_is_on_record() {
     server.post("/api/v1/groups/g/pause", json!({})).await.ok();
     server.put("/api/v1/pods/p", json!({"slots": 4})).await.ok();
     server
-        .post(&format!("/api/v1/tasks/{id}/cancel"), json!({"note": "why"}))
+        .post(
+            &format!("/api/v1/tasks/{id}/cancel"),
+            json!({"note": "why"}),
+        )
         .await
         .ok();
-    server.post(&format!("/api/v1/tasks/{id}/retry"), json!({})).await.ok();
-    server.make_token(json!({"role": "viewer", "name": "bob"})).await;
+    server
+        .post(&format!("/api/v1/tasks/{id}/retry"), json!({}))
+        .await
+        .ok();
+    server
+        .make_token(json!({"role": "viewer", "name": "bob"}))
+        .await;
     server.put("/api/v1/workflows/two", two()).await.ok();
     let trail = server.audit("/api/v1/audit").await;
     let all: Vec<Value> = trail
@@ -103,7 +133,10 @@ async fn what_callers_do_is_on_record() {
             ["workflow_registered", "two", null, "version 1"],
         ])
     );
-    assert!(trail.iter().all(|line| line["actor"] == "local"), "{trail:?}");
+    assert!(
+        trail.iter().all(|line| line["actor"] == "local"),
+        "{trail:?}"
+    );
     let since = trail[3]["time"].as_str().expect("a time");
     let later = server.audit(&format!("/api/v1/audit?since={since}")).await;
     assert_eq!(later.last(), trail.last());

@@ -29,7 +29,10 @@ async fn a_workflow_is_registered_shown_listed_and_removed() {
     let put = server.put("/api/v1/workflows/etl", etl()).await.ok();
     assert_eq!((&put["version"], &put["name"]), (&json!(1), &json!("etl")));
     let again = server.put("/api/v1/workflows/etl", etl()).await.ok();
-    assert_eq!(again["version"], 1, "the same definition is the same version");
+    assert_eq!(
+        again["version"], 1,
+        "the same definition is the same version"
+    );
     let mut changed = etl();
     changed["description"] = json!("loads");
     changed["max_runs"] = json!(2);
@@ -38,7 +41,10 @@ async fn a_workflow_is_registered_shown_listed_and_removed() {
 
     let shown = server.get("/api/v1/workflows/etl").await.ok();
     assert_eq!((&shown["version"], &shown["steps"]), (&json!(2), &json!(2)));
-    assert_eq!((&shown["max_runs"], &shown["running"]), (&json!(2), &json!(0)));
+    assert_eq!(
+        (&shown["max_runs"], &shown["running"]),
+        (&json!(2), &json!(0))
+    );
     assert_eq!(shown["definition"]["description"], "loads");
     let first = server.get("/api/v1/workflows/etl/versions/1").await.ok();
     assert_eq!(first["steps"][1]["id"], "load");
@@ -47,14 +53,25 @@ async fn a_workflow_is_registered_shown_listed_and_removed() {
     assert_eq!(list["items"][0]["name"], "etl");
     assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
 
-    server.post("/api/v1/workflows/etl/clear", json!({})).await.ok();
-    server.send("DELETE", "/api/v1/workflows/etl", "").await.ok();
+    server
+        .post("/api/v1/workflows/etl/clear", json!({}))
+        .await
+        .ok();
+    server
+        .send("DELETE", "/api/v1/workflows/etl", "")
+        .await
+        .ok();
     let gone = server.get("/api/v1/workflows/etl").await.ok();
     assert_eq!(gone["version"], Value::Null);
     let list = server.get("/api/v1/workflows").await.ok();
     assert_eq!(list["items"], json!([]));
-    let refused = server.post("/api/v1/runs", json!({"workflow": "etl"})).await;
-    assert_eq!((refused.status, refused.code()), (404, "not_found".to_owned()));
+    let refused = server
+        .post("/api/v1/runs", json!({"workflow": "etl"}))
+        .await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (404, "not_found".to_owned())
+    );
     let again = server.send("DELETE", "/api/v1/workflows/etl", "").await;
     assert_eq!(again.status, 404);
     server.stop().await;
@@ -74,15 +91,23 @@ async fn flaws_are_named_with_their_lines_and_nothing_is_kept() {
         .ok();
     assert_eq!(checked["valid"], false);
     let flaw = &checked["flaws"][0];
-    assert_eq!((&flaw["line"], &flaw["path"]), (&json!(6), &json!("steps[0].after[0]")));
+    assert_eq!(
+        (&flaw["line"], &flaw["path"]),
+        (&json!(6), &json!("steps[0].after[0]"))
+    );
     // The same as a text in JSON.
     let quoted = server
         .post("/api/v1/workflows/validate", json!(YAML))
         .await
         .ok();
     assert_eq!(quoted, checked);
-    let refused = server.raw("PUT", "/api/v1/workflows/etl", &yaml, YAML).await;
-    assert_eq!((refused.status, refused.code()), (422, "invalid_workflow".to_owned()));
+    let refused = server
+        .raw("PUT", "/api/v1/workflows/etl", &yaml, YAML)
+        .await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (422, "invalid_workflow".to_owned())
+    );
     let problem = refused.json();
     let detail = problem["detail"].as_str().expect("a detail");
     assert!(detail.contains("line 6"), "{detail}");
@@ -91,7 +116,10 @@ async fn flaws_are_named_with_their_lines_and_nothing_is_kept() {
     assert_eq!((&good["valid"], &good["steps"]), (&json!(true), &json!(2)));
 
     let other = server.put("/api/v1/workflows/other", etl()).await;
-    assert_eq!((other.status, other.code()), (400, "invalid_field".to_owned()));
+    assert_eq!(
+        (other.status, other.code()),
+        (400, "invalid_field".to_owned())
+    );
     let schema = server.get("/api/v1/workflows/schema").await.ok();
     assert_eq!(schema["type"], "object");
     server.stop().await;
@@ -107,8 +135,14 @@ async fn a_request_id_makes_registering_repeatable() {
         ("idempotency-key", "k"),
     ];
     let path = "/api/v1/workflows/etl";
-    let first = server.raw("PUT", path, &headers, etl().to_string()).await.ok();
-    let again = server.raw("PUT", path, &headers, etl().to_string()).await.ok();
+    let first = server
+        .raw("PUT", path, &headers, etl().to_string())
+        .await
+        .ok();
+    let again = server
+        .raw("PUT", path, &headers, etl().to_string())
+        .await
+        .ok();
     assert_eq!(first["version"], again["version"]);
     let mut other = etl();
     other["description"] = json!("another");

@@ -1,5 +1,6 @@
 //! The store against the real engine.
 
+mod agreement;
 mod arrays;
 mod damage;
 mod driver;
@@ -10,5 +11,6 @@ mod projecting;
 mod random;
 mod retention;
 mod rounds;
+mod run_driver;
 mod runs;
 mod speed;

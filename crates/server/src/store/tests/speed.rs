@@ -4,9 +4,10 @@
 use std::time::{Duration, Instant};
 
 use capataz_api::proto::TaskSpec;
-use capataz_engine::Outcome;
+use capataz_engine::{NodeKind, On, Outcome};
 
 use super::driver::{Driver, TestStore, spec};
+use super::run_driver::{node, version};
 use crate::store::Batch;
 
 const TASKS: usize = 200_000;
@@ -79,6 +80,54 @@ fn rate(what: &str, took: Duration) {
 fn busy() -> Duration {
     let read = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(read.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// Runs of a diamond of twenty steps, all at once.
+#[test]
+#[ignore = "measures; run it in release"]
+fn how_fast_steps_are_projected() {
+    const RUNS: usize = 1_000;
+    let (mut driver, mut store) = (Driver::new(), TestStore::new());
+    driver.join("w", 100_000, &["g"]);
+    let middle = (1..19).map(|step| node(&format!("s{step}"), &[(0, On::Success)], NodeKind::Task));
+    let all: Vec<(u32, On)> = (1..19).map(|step| (step, On::Success)).collect();
+    let mut steps = vec![node("first", &[], NodeKind::Task)];
+    steps.extend(middle);
+    steps.push(node("last", &all, NodeKind::Task));
+    let diamond = version(steps);
+    for _ in 0..RUNS {
+        driver.start_run("diamond", diamond.clone(), "t");
+    }
+    let mut batches = vec![driver.cut(true)];
+    driver.advance();
+    batches.push(driver.cut(true));
+    while driver.state.can_dispatch() {
+        driver.dispatch_all();
+        batches.push(driver.cut(true));
+        for chunk in driver.leases().chunks(PER_BATCH) {
+            for lease in chunk {
+                driver.report(*lease, Outcome::Succeeded);
+            }
+            driver.advance();
+            batches.push(driver.cut(true));
+        }
+    }
+    let began = Instant::now();
+    let before = busy();
+    for batch in batches {
+        store.projector.project([batch]).unwrap();
+    }
+    let took = busy() - before;
+    let rate = (RUNS * 20) as f64 / took.as_secs_f64();
+    println!(
+        "steps of runs: {rate:.0} steps/s of one core, {:?} elapsed",
+        began.elapsed()
+    );
+    let lines = store.reader.last_audit().unwrap();
+    println!(
+        "{lines} lines of audit, {} KB",
+        store.projector.disk_bytes().unwrap() >> 10
+    );
 }
 
 #[test]
