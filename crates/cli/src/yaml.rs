@@ -55,7 +55,7 @@ fn below(text: &mut String, value: &Value, depth: usize) {
             indent(text, depth + 1);
             members(text, map, depth + 1);
         }
-        Value::Array(list) if list.iter().any(|value| is_nested(value)) => {
+        Value::Array(list) if list.iter().any(is_nested) => {
             text.push('\n');
             indent(text, depth + 1);
             elements(text, list, depth + 1);

@@ -120,9 +120,7 @@ pub(crate) fn of_workflow(workflow: &Workflow) -> Picture {
         let after = step.after.iter();
         PictureStep {
             id: definition.id.clone(),
-            after: after
-                .map(|(place, on)| (*place as usize, edge(*on)))
-                .collect(),
+            after: after.map(|(place, on)| (*place, edge(*on))).collect(),
             ..PictureStep::default()
         }
     });
