@@ -40,6 +40,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "capataz-server",
             "capataz-worker",
             "capataz-engine",
+            "capataz-workflow",
         ],
     ),
     (

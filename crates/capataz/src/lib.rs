@@ -1,6 +1,7 @@
 //! Durable tasks for Rust services: submit them, run them, or keep the whole thing in your process.
 //!
 //! - [`Client`] submits [`Task`]s, waits for them, lists them and follows what happens.
+//! - [`Run`] is a run of a workflow to start; [`workflow`] builds the graph of its steps.
 //! - [`Worker`] runs the tasks of some groups with async handlers, through [`tower`] layers.
 //! - [`Embedded`] is a master in your process: engine, journal and store, with the same client and
 //!   the same workers.
@@ -63,9 +64,11 @@
 
 mod embedded;
 mod payload;
+mod run;
 mod task;
 mod wait;
 pub mod worker;
+pub mod workflow;
 
 pub use capataz_api::client::{
     Accepted, Client, ClientConfig, ClientError, EventStream, Ids, LogFollower, Submitter,
@@ -75,6 +78,7 @@ pub use capataz_worker::inline::Attempt as Context;
 pub use capataz_worker::session::{Secrets, SessionError, Status};
 pub use capataz_worker::{Assignment, Stream};
 pub use embedded::{Embedded, EmbeddedBuilder, EmbeddedError};
+pub use run::{Run, wait_for_run};
 pub use task::Task;
 pub use wait::wait_for;
 pub use worker::{HandlerError, RunningWorker, Worker, WorkerBuilder, WorkerError};

@@ -36,7 +36,11 @@ pub(crate) fn of_run(detail: &RunDetail, now: Timestamp) -> Picture {
     Picture {
         run: run.id.clone(),
         workflow: run.workflow.clone(),
-        state: state_of(run),
+        // What has ended is named as steps are, for its colour.
+        state: match run.state.is_live() {
+            true => state_of(run),
+            false => run.state.to_string(),
+        },
         now: run.finished_at.unwrap_or(now).0,
         steps: detail
             .steps

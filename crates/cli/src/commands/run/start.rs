@@ -36,7 +36,7 @@ pub(super) struct Start {
     #[arg(long, value_name = "FILE", conflicts_with = "name")]
     file: Option<PathBuf>,
     /// A parameter, NAME=VALUE or NAME:=JSON; may be repeated. A VALUE becomes the parameter's type
-    #[arg(long = "param", short, value_name = "NAME=VALUE")]
+    #[arg(long = "param", short = 'p', value_name = "NAME=VALUE")]
     given: Vec<Given>,
     /// A file with parameters, one JSON object; `-` is stdin. Those of --param come on top
     #[arg(long, value_name = "FILE")]

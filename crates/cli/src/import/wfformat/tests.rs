@@ -72,6 +72,7 @@ fn a_task_becomes_a_step_that_takes_as_long() {
             {
                 "id": "a",
                 "argv": ["sleep", "0.2"],
+                "expected": 0.2,
                 "tags": ["program:blast$${x}"],
                 "meta": { "program": "blast$${x}", "runtime_s": 2.0, "replay_s": 0.2 },
             },
@@ -79,6 +80,7 @@ fn a_task_becomes_a_step_that_takes_as_long() {
                 "id": "b",
                 "after": ["a"],
                 "argv": ["sleep", "0.35"],
+                "expected": 0.35,
                 "meta": {
                     "name": "second",
                     "program": "cat <<-END   a END",
