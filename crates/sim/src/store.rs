@@ -95,6 +95,8 @@ impl ModelStore {
             for (key, value) in batch.entries.into_iter().flatten() {
                 let forgotten = match key {
                     EntryKey::Dedup(..) => self.mutant == Some(Mutant::DedupNotStored),
+                    EntryKey::StepOutput(..) => self.mutant == Some(Mutant::OutputNotStored),
+                    EntryKey::Archive(_) => self.mutant == Some(Mutant::ArchiveNotStored),
                     EntryKey::Request(_) => self.mutant == Some(Mutant::RequestsNotStored),
                     _ => false,
                 };
