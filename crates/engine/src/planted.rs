@@ -71,6 +71,24 @@ pub enum Bug {
     GapNotTold,
     /// Timers follow a jump of the wall clock.
     JumpFollowed,
+    /// A join counts a step that it comes after twice.
+    JoinCountsTwice,
+    /// A fan-out is over with the first of its elements that ends.
+    FanOutDecidedEarly,
+    /// A step whose task lives is stored as one that did not begin.
+    StepRepeatedAtRestart,
+    /// A run that is being cancelled has lost its conflict key already.
+    ConflictKeyFreedEarly,
+    /// The cancel of a run is recorded and has no effect.
+    CancelledRunGoesOn,
+    /// Tasks of a paused run wait for workers.
+    PausedStepQueued,
+    /// A run's key is not recorded with it.
+    RunKeyForgotten,
+    /// The id of the request that started a run is not recorded with it.
+    RunRequestNotJournaled,
+    /// A restart does not count the runs that are under way.
+    RunsUncountedAtRestart,
 }
 
 #[cfg(feature = "planted")]

@@ -12,6 +12,7 @@ use prost::Message;
 use crate::clock::{MS, SECOND, Time};
 use crate::figures::Fault;
 use crate::mutant::Mutant;
+use crate::run_calls::RunAsk;
 use crate::spoken::Spoken;
 use crate::work::Work;
 use crate::world::{Happening, World};
@@ -22,6 +23,8 @@ const PATIENCE: Time = 300 * SECOND;
 const DEDUP_KEYS: u64 = 40;
 /// Live tasks from which on clients submit no more.
 const BUSY: u64 = 60;
+/// Calls about runs in a hundred, where there are workflows.
+const RUN_PERCENT: u64 = 35;
 /// Payload numbers from here on belong to dedup keys.
 const DEDUP_NUMBERS: u64 = 1 << 40;
 
@@ -52,6 +55,20 @@ pub(crate) enum Kind {
         group: usize,
         paused: bool,
         max_running: Option<u32>,
+    },
+    /// A workflow is registered, or forgotten.
+    Register { flow: usize, on: bool },
+    /// A run.
+    StartRun(Box<RunAsk>),
+    /// The end of a run.
+    CancelRun { run: u64 },
+    /// The steps of a run are held back, or not any more.
+    PauseRun { run: u64, on: bool },
+    /// Steps of a run are to run once more: those that failed, or one with what comes after it.
+    Reopen {
+        run: u64,
+        step: Option<String>,
+        descendants: bool,
     },
 }
 
@@ -86,6 +103,8 @@ pub(crate) struct Client {
     pub(crate) calls: Vec<Call>,
     /// Tasks it knows of.
     known: Vec<u64>,
+    /// Runs it knows of.
+    pub(crate) runs: Vec<u64>,
 }
 
 /// The hashes of a spec's dedup key and content, as the engine knows them.
@@ -108,12 +127,13 @@ impl World {
     }
 
     fn draw_call(&mut self, client: usize) -> Kind {
+        if !self.flows.is_empty() && self.chance.percent(RUN_PERCENT) {
+            return self.draw_run_call(client);
+        }
         let known = &self.clients[client].known;
         let task = (!known.is_empty()).then(|| known[self.chance.index(known.len())]);
         // More than can be done soon would only wait.
-        let live = self.master.process.as_ref();
-        let busy = live.is_none_or(|process| process.owner.state().live_tasks() > BUSY);
-        let most = if busy { 26 } else { 100 };
+        let most = if self.is_busy() { 26 } else { 100 };
         match (self.chance.below(most), task) {
             (0..12, Some(task)) => Kind::Cancel { task },
             (12..20, Some(task)) => Kind::Retry {
@@ -136,6 +156,12 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Whether more would only wait.
+    pub(crate) fn is_busy(&self) -> bool {
+        let live = self.master.process.as_ref();
+        live.is_none_or(|process| process.owner.state().live_tasks() > BUSY)
     }
 
     /// The task itself, or an element if it is an array.
@@ -257,11 +283,12 @@ impl World {
     fn command(&mut self, id: CallId) -> Option<Command> {
         let process = self.master.process.as_ref()?;
         let call = &self.clients[id.client].calls[id.call];
+        let request = Request {
+            id: u128::from_be_bytes(call.request),
+            content: convert::hash(format!("{:?}", call.kind).as_bytes()),
+        };
         let once = |command| Command::Once {
-            request: Request {
-                id: u128::from_be_bytes(call.request),
-                content: convert::hash(format!("{:?}", call.kind).as_bytes()),
-            },
+            request,
             command: Box::new(command),
         };
         let command = match &call.kind {
@@ -310,6 +337,22 @@ impl World {
                 max_running: Some(*max_running),
                 paused: Some(*paused),
             }),
+            Kind::Register { .. }
+            | Kind::StartRun(_)
+            | Kind::CancelRun { .. }
+            | Kind::PauseRun { .. } => self.run_command(&call.kind, request)?,
+            Kind::Reopen { run, .. } => match self.reopening(&call.kind) {
+                Some(reopening) => once(Command::Reopen(reopening)),
+                None if self.master.store.position() < process.owner.tail() => {
+                    self.wait_for_store(id);
+                    return None;
+                }
+                None => {
+                    let run = *run;
+                    self.no_archive(id, run);
+                    return None;
+                }
+            },
         };
         Some(command)
     }
@@ -376,7 +419,12 @@ impl World {
         match &call.told {
             // A call that was carried out is answered the same way each time.
             Some(Told::Done(ids)) if told != Told::Done(ids.clone()) => {
-                let submit = matches!(call.kind, Kind::Submit { .. });
+                let submit = match call.kind {
+                    Kind::Submit { .. } => true,
+                    // What refused it first may not refuse it later, and that is heard first.
+                    Kind::StartRun(_) => told != Told::Refused,
+                    _ => false,
+                };
                 // A master that starts after its clock has jumped believes it, and forgets.
                 if submit && self.ledger.remembers(call.recorded_at) {
                     let what = format!("{id:?} was told {:?} and then {told:?}", call.told);
@@ -386,8 +434,13 @@ impl World {
             Some(_) => {}
             None => {
                 if let Told::Done(ids) = &told {
-                    self.figures.acknowledged += ids.len() as u64;
-                    client.known.extend(ids);
+                    match call.kind {
+                        Kind::StartRun(_) => client.runs.extend(ids),
+                        _ => {
+                            self.figures.acknowledged += ids.len() as u64;
+                            client.known.extend(ids);
+                        }
+                    }
                 }
                 call.told = Some(told);
                 self.told += 1;

@@ -327,6 +327,9 @@ impl World {
             };
             self.call(0, kind);
         }
+        for run in self.ledger.paused_runs() {
+            self.call(0, Kind::PauseRun { run, on: false });
+        }
     }
 
     /// Operators look after pods whose worker never comes back: when nothing of its attempts is

@@ -113,6 +113,12 @@ pub struct Figures {
     pub acknowledged: u64,
     /// Attempts whose sandbox ran.
     pub attempts: u64,
+    /// Runs of workflows on record.
+    pub runs: u64,
+    /// Steps that were decided.
+    pub steps: u64,
+    /// Fan-outs that were opened.
+    pub fan_outs: u64,
     /// Faults by kind.
     pub faults: BTreeMap<Fault, u64>,
 }
@@ -130,18 +136,29 @@ impl Figures {
         self.records += other.records;
         self.acknowledged += other.acknowledged;
         self.attempts += other.attempts;
+        self.runs += other.runs;
+        self.steps += other.steps;
+        self.fan_outs += other.fan_outs;
         for (fault, count) in &other.faults {
             *self.faults.entry(*fault).or_default() += count;
         }
     }
 
-    /// Kinds of fault that should have occurred and did not: a run that proves nothing about them.
-    pub fn missing(&self) -> Vec<Fault> {
+    /// What should have occurred and did not, by name: seeds that prove nothing about it.
+    pub fn missing(&self) -> Vec<String> {
+        if self.seeds < REPRESENTATIVE {
+            return Vec::new();
+        }
         let absent = |fault: &Fault| !self.faults.contains_key(fault);
-        let representative = self.seeds >= REPRESENTATIVE;
-        Fault::ALL
-            .into_iter()
-            .filter(|fault| representative && absent(fault))
+        let faults = Fault::ALL.into_iter().filter(absent).map(Fault::name);
+        let of_runs = [
+            ("runs", self.runs),
+            ("steps", self.steps),
+            ("fan_outs", self.fan_outs),
+        ];
+        let of_runs = of_runs.into_iter().filter(|(_, count)| *count == 0);
+        faults
+            .chain(of_runs.map(|(name, _)| name.to_owned()))
             .collect()
     }
 }
@@ -153,6 +170,8 @@ impl fmt::Display for Figures {
             "seeds={} events={} records={} acknowledged={} attempts={}",
             self.seeds, self.events, self.records, self.acknowledged, self.attempts
         )?;
+        let (runs, steps, fan_outs) = (self.runs, self.steps, self.fan_outs);
+        write!(f, " runs={runs} steps={steps} fan_outs={fan_outs}")?;
         for fault in Fault::ALL {
             let count = self.faults.get(&fault).copied().unwrap_or(0);
             write!(f, " {}={count}", fault.name())?;

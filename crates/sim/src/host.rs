@@ -470,7 +470,7 @@ impl World {
             return;
         };
         let mut finished = Finished::bare(sandbox.outcome);
-        let output = format!("{}/{}", sandbox.key, sandbox.attempt);
+        let output = crate::work::output(sandbox.key, sandbox.attempt);
         finished.output = Some(Bytes::from(output));
         process
             .inbox

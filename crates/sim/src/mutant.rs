@@ -49,6 +49,10 @@ pub enum Mutant {
     EffectsLostAtTakeover,
     /// A cancel is answered and not carried out.
     CancelAnsweredOnly,
+    /// What steps returned is missing from the store.
+    OutputNotStored,
+    /// Ended runs are missing from the store.
+    ArchiveNotStored,
     /// A bug in the production code.
     Planted(Bug),
 }
@@ -131,6 +135,29 @@ const ALL: &[(&str, Mutant)] = &[
     ("delay_ignored", Planted(Bug::DelayIgnored)),
     ("retries_go_last", Planted(Bug::RetriesGoLast)),
     ("group_count_drifts", Planted(Bug::GroupCountDrifts)),
+    ("join_counts_twice", Planted(Bug::JoinCountsTwice)),
+    ("fan_out_decided_early", Planted(Bug::FanOutDecidedEarly)),
+    (
+        "step_repeated_at_restart",
+        Planted(Bug::StepRepeatedAtRestart),
+    ),
+    ("output_not_stored", Mutant::OutputNotStored),
+    ("archive_not_stored", Mutant::ArchiveNotStored),
+    (
+        "conflict_key_freed_early",
+        Planted(Bug::ConflictKeyFreedEarly),
+    ),
+    ("cancelled_run_goes_on", Planted(Bug::CancelledRunGoesOn)),
+    ("paused_step_queued", Planted(Bug::PausedStepQueued)),
+    ("run_key_forgotten", Planted(Bug::RunKeyForgotten)),
+    (
+        "run_request_not_journaled",
+        Planted(Bug::RunRequestNotJournaled),
+    ),
+    (
+        "runs_uncounted_at_restart",
+        Planted(Bug::RunsUncountedAtRestart),
+    ),
 ];
 
 impl Mutant {

@@ -7,6 +7,9 @@ use crate::clock::{MS, SECOND, Time};
 /// margin must cover three of them then. Real ones are fifty times better.
 const SHARED_DRIFT: i64 = 10_000;
 
+/// Seeds, in a hundred, in which clients start runs of workflows besides tasks.
+const FLOW_PERCENT: u64 = 40;
+
 /// One simulation's parameters, all drawn from its seed.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -50,6 +53,8 @@ pub struct Options {
     pub lag_max: usize,
     /// Two masters contend for a journal that both can reach, instead of one with a file.
     pub shared: bool,
+    /// Workflows whose runs clients start, besides tasks.
+    pub flows: usize,
 }
 
 impl Options {
@@ -88,7 +93,11 @@ impl Options {
             lag_max: choose(chance, &[4 << 10, 64 << 10, 256 << 20]) as usize,
             shared: chance.percent(30),
             pollers: chance.below(6).saturating_sub(3) as usize,
+            flows: 0,
         };
+        if chance.percent(FLOW_PERCENT) {
+            options.flows = chance.between(1, 3) as usize;
+        }
         if options.shared {
             options.drift = options.drift.min(SHARED_DRIFT);
         }

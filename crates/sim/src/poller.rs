@@ -285,7 +285,7 @@ impl World {
             _ => Outcome::Succeeded,
         };
         let result = proto::AttemptResult {
-            output: Some(Bytes::from(format!("{key}/{number}"))),
+            output: Some(Bytes::from(crate::work::output(key, number))),
             ..proto::AttemptResult::default()
         };
         Some(Report {

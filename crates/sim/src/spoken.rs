@@ -228,6 +228,17 @@ fn told(
             Ok(Told::Done(ids))
         }
         (Kind::Submit { .. }, answer) => Err(format!("a submit is answered by {answer:?}")),
+        (Kind::StartRun(ask), Answer::Run(run)) => {
+            match ledger.run(run.0).is_some_and(|run| run.asked == ask.run) {
+                true => Ok(Told::Done(vec![run.0])),
+                false => Err(format!("run {run} is not what was asked for")),
+            }
+        }
+        (Kind::StartRun(_), answer) => Err(format!("a run is answered by {answer:?}")),
+        (Kind::CancelRun { run }, _) => match ledger.run(*run).is_some_and(|run| run.cancels > 0) {
+            true => Ok(Told::Done(Vec::new())),
+            false => Err("the cancel of a run is acknowledged that is not on record".to_owned()),
+        },
         (Kind::Cancel { task }, _) => match ledger.was_revived(*task) || ledger.has_ended(*task) {
             true => Ok(Told::Done(Vec::new())),
             false => Err("a cancel is acknowledged that is not on record".to_owned()),
@@ -268,6 +279,32 @@ fn refused(
                 false => Err(format!("task {} lives on record: {error}", TaskId(task))),
             }
         }
+        CallError::Rejected(Rejection::RunNotLive { .. }) if superseded => Ok(Told::Later),
+        CallError::Rejected(Rejection::RunNotLive { run }) => {
+            match (ledger.run(run.0).is_some_and(|run| run.ends > 0), kind) {
+                // It has ended since it was looked up.
+                (true, Kind::Reopen { .. }) => Ok(Told::Later),
+                (true, _) => Ok(Told::Refused),
+                (false, _) => Err(format!("run {run} lives on record: {error}")),
+            }
+        }
+        CallError::Rejected(Rejection::RunKeyConflict { .. }) => {
+            let key = match kind {
+                Kind::StartRun(ask) => ask.run.key,
+                _ => None,
+            };
+            match key.is_some_and(|key| ledger.stands_for_other(key.id, key.content)) {
+                true => Ok(Told::Refused),
+                false => Err(format!("refused without a reason on record: {error}")),
+            }
+        }
+        CallError::Rejected(
+            Rejection::UnknownWorkflow { .. }
+            | Rejection::RunConflict { .. }
+            | Rejection::RunNotFinished { .. }
+            | Rejection::StepNotOver { .. }
+            | Rejection::NothingToRunAgain { .. },
+        ) => Ok(Told::Refused),
         CallError::Rejected(Rejection::StillLive { .. } | Rejection::DuplicateInBatch { .. }) => {
             Ok(Told::Refused)
         }

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use capataz_engine::{
-    Change, EntryKey, GroupId, Key, Next, Reason, RestoreError, Revival, State, TaskId, Timestamp,
+    Change, EntryKey, GroupId, Key, Next, Reason, RestoreError, Revival, RunId, State, TaskId,
+    Timestamp,
 };
 use capataz_journal::Position;
 use capataz_server::convert;
@@ -94,6 +95,8 @@ impl ModelStore {
             for (key, value) in batch.entries.into_iter().flatten() {
                 let forgotten = match key {
                     EntryKey::Dedup(..) => self.mutant == Some(Mutant::DedupNotStored),
+                    EntryKey::StepOutput(..) => self.mutant == Some(Mutant::OutputNotStored),
+                    EntryKey::Archive(_) => self.mutant == Some(Mutant::ArchiveNotStored),
                     EntryKey::Request(_) => self.mutant == Some(Mutant::RequestsNotStored),
                     _ => false,
                 };
@@ -128,11 +131,19 @@ impl ModelStore {
     /// The engine's state at the store's position.
     pub(crate) fn load(&self) -> Result<State, RestoreError> {
         let mut state = State::default();
-        for (key, value) in &self.live.entries {
+        // What is kept of ended runs is looked up, not loaded.
+        let kept = |key: &EntryKey| matches!(key, EntryKey::Archive(_));
+        for (key, value) in self.live.entries.iter().filter(|(key, _)| !kept(key)) {
             state.restore_entry(*key, value)?;
         }
         state.finish_restore();
         Ok(state)
+    }
+
+    /// What is kept of a run that has ended.
+    pub(crate) fn archive(&self, run: RunId) -> Option<Bytes> {
+        let archive = self.live.entries.get(&EntryKey::Archive(run))?;
+        Some(Bytes::copy_from_slice(archive))
     }
 
     /// The spec of a task.
@@ -187,6 +198,12 @@ impl Image {
                     };
                     self.rows.insert(id, row);
                     self.bodies.insert(id, accepted.task.body.clone());
+                }
+            }
+            // No row: a step's task is not retried by itself.
+            Change::StepStarted { first, tasks, .. } => {
+                for (id, accepted) in (first.0..).zip(tasks) {
+                    self.bodies.insert(TaskId(id), accepted.task.body.clone());
                 }
             }
             Change::Leased { key, attempt, .. } => {

@@ -1,17 +1,20 @@
 //! The simulated world: one agenda, one source of chance, and everybody who acts in it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use capataz_engine::{Event, State};
+use capataz_engine::{Change, Event, State};
 use capataz_journal::disk::faulty::FaultyDisk;
 use capataz_journal::{JournalId, MemoryJournal, Position};
+use capataz_server::workflow::Compiled;
 use capataz_worker::AttemptId;
 
 use crate::chance::Chance;
 use crate::client::{CallId, Client, Kind, Told};
 use crate::clock::{NodeClock, SECOND, Time};
 use crate::figures::{Fault, Figures};
+use crate::flow::Flow;
 use crate::host::Worker;
 use crate::ledger::{Ledger, Violation};
 use crate::master::{Master, Shared};
@@ -97,6 +100,8 @@ pub(crate) struct World {
     /// Which pods hold the slots of lost attempts.
     pub(crate) holds: Vec<bool>,
     pub(crate) clients: Vec<Client>,
+    /// Workflows that clients know, and what the server makes of them.
+    pub(crate) flows: Vec<(Arc<Flow>, Compiled)>,
     pub(crate) last_number: u64,
     pub(crate) started: bool,
     pub(crate) calm_since: Option<Time>,
@@ -147,6 +152,15 @@ impl World {
         let id = JournalId::from_bytes(*b"capataz-simulate");
         let shared = options.shared.then(|| MemoryJournal::new(id));
         let holds = (0..options.pods).map(|_| chance.percent(50)).collect();
+        let mut ledger = Ledger::default();
+        let flows: Vec<(Arc<Flow>, Compiled)> =
+            crate::flow::draw(&mut chance, options.flows, options.groups)
+                .into_iter()
+                .map(|(flow, compiled)| (Arc::new(flow), compiled))
+                .collect();
+        for (flow, compiled) in &flows {
+            ledger.know(compiled.version.definition.clone(), Arc::clone(flow));
+        }
         let mut figures = Figures {
             seeds: 1,
             ..Figures::default()
@@ -162,7 +176,8 @@ impl World {
             mutant,
             trace: Trace::new(keep),
             figures,
-            ledger: Ledger::default(),
+            ledger,
+            flows,
             shadow: State::default(),
             shadow_hash: None,
             master,
@@ -355,6 +370,12 @@ impl World {
         for event in &events {
             let line = || format!("{position}: {:?}", event.change);
             self.trace.add(self.now, line);
+            match event.change {
+                Change::RunStarted { .. } => self.figures.runs += 1,
+                Change::StepDecided { .. } => self.figures.steps += 1,
+                Change::FanOpened { .. } => self.figures.fan_outs += 1,
+                _ => {}
+            }
             capataz_engine::apply(&mut self.shadow, event);
         }
         // Nobody takes the shadow's dirty entries; they only cost.
@@ -429,8 +450,10 @@ impl World {
             let standing = || format!("{:?}\n{:?}", state.worker_views(), state.pod_views());
             self.trace.add(self.now, standing);
         }
+        let runs: Vec<u64> = self.ledger.live_runs().collect();
         self.violate(format!(
-            "{} tasks (such as {some:?}), {leases} leases and {calls} calls do not end",
+            "{} tasks (such as {some:?}), {leases} leases, {calls} calls and runs {runs:?} do not \
+             end",
             unfinished.len()
         ));
     }
@@ -442,5 +465,6 @@ impl World {
             && self.workers.iter().all(quiet)
             && self.ledger.leases() == 0
             && self.ledger.unfinished().is_empty()
+            && self.ledger.live_runs().next().is_none()
     }
 }

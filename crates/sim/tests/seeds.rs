@@ -22,6 +22,10 @@ fn promises_hold() {
         "too little was asked for: {figures}"
     );
     assert!(
+        figures.runs > 300 && figures.steps > 2_000 && figures.fan_outs > 100,
+        "too few runs were started: {figures}"
+    );
+    assert!(
         figures.faults.len() > 25,
         "too little went wrong: {figures}"
     );

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::command::{Ids, Request};
 use crate::id::TaskId;
+use crate::planted::{Bug, planted};
 use crate::run::{NewRun, RunId, RunPhase};
 use crate::state::{
     Archive, DedupEntry, EntryKey, RUN_KEYS, Run, RunEntry, State, Status, Timer, Workflow,
@@ -127,7 +128,7 @@ impl State {
             cancelled: false,
         };
         self.runs.runs.insert(id, Run::restored(entry, plan));
-        if let Some(key) = new.key {
+        if let Some(key) = new.key.filter(|_| !planted(Bug::RunKeyForgotten)) {
             let entry = DedupEntry {
                 task: TaskId(id.0),
                 content: key.content,
@@ -179,14 +180,19 @@ impl State {
         let Some(run) = self.runs.runs.get_mut(&id) else {
             return;
         };
-        run.cancelled = true;
+        run.cancelled = !planted(Bug::CancelledRunGoesOn);
         let (workflow, place) = (run.workflow, (Reverse(run.priority), id));
+        let freed = run
+            .conflict
+            .clone()
+            .filter(|_| planted(Bug::ConflictKeyFreedEarly));
         if let Some(workflow) = self.runs.workflows.get_mut(&workflow) {
             workflow.waiting.remove(&place);
         }
         self.touch(EntryKey::Run(id));
         self.refresh_run(id);
         self.refresh_workflow(workflow);
+        self.release_conflict(id, workflow, freed.as_deref());
     }
 
     pub(super) fn add_steps(&mut self, id: RunId, version: &Version) {
@@ -279,7 +285,7 @@ impl State {
             self.dedup.end(RUN_KEYS, key.id, TaskId(id.0), at);
             self.touch(EntryKey::Dedup(RUN_KEYS, key.id));
         }
-        self.release_conflict(id, &run);
+        self.release_conflict(id, run.workflow, run.conflict.as_deref());
         self.count_run_end(at, &run, phase);
         if run.follows {
             self.leave_version(run.workflow, run.version);
@@ -296,9 +302,9 @@ impl State {
     }
 
     /// Whoever waits longest for the run's conflict key has it now.
-    fn release_conflict(&mut self, id: RunId, run: &Run) {
-        let Some(key) = &run.conflict else { return };
-        let place = (run.workflow, key.clone());
+    fn release_conflict(&mut self, id: RunId, workflow: WorkflowId, conflict: Option<&str>) {
+        let Some(key) = conflict else { return };
+        let place = (workflow, key.to_owned());
         let Some(waiting) = self.runs.conflicts.get_mut(&place) else {
             return;
         };

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::event::Accepted;
 use crate::id::TaskId;
+use crate::planted::{Bug, planted};
 use crate::policy::Policy;
 use crate::reason::{Phase, Reason};
 use crate::run::{RunId, StepOutcome, StepReason};
@@ -111,7 +112,8 @@ impl State {
                 None => Some(alone),
                 Some(fan) => {
                     fan.failed += u32::from(alone.is_bad());
-                    (fan.next >= fan.count && step.tasks == 0).then(|| fan.outcome())
+                    let early = planted(Bug::FanOutDecidedEarly);
+                    (early || fan.next >= fan.count && step.tasks == 0).then(|| fan.outcome())
                 }
             };
             if let Some(ended) = ended.filter(|_| !with_its_run) {

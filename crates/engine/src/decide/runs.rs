@@ -8,6 +8,7 @@ use crate::command::{Answer, Decision, Ids};
 use crate::event::Change;
 use crate::id::TaskId;
 use crate::limits;
+use crate::planted::{Bug, planted};
 use crate::reason::{Phase, Reason};
 use crate::rejection::Rejection;
 use crate::run::{
@@ -53,7 +54,10 @@ pub(super) fn start(state: &State, now: Timestamp, start: StartRun) -> Result<De
         run,
         workflow,
         version,
-        request: start.request.map(|request| (request, ids)),
+        request: start
+            .request
+            .filter(|_| !planted(Bug::RunRequestNotJournaled))
+            .map(|request| (request, ids)),
         new: Box::new(start.run),
     });
     Ok(answered(now, changes, Answer::Run(run)))

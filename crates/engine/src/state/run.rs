@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Plan;
 use super::runs::{Turn, Wants};
 use crate::id::TaskId;
+use crate::planted::{Bug, planted};
 use crate::reason::Phase;
 use crate::run::{RunId, RunKey, StepOutcome, StepReason};
 use crate::time::Timestamp;
@@ -311,8 +312,9 @@ impl Run {
                 .map_or(On::Success, |edge| edge.on);
             let met = self.satisfies(number, on, outcome);
             let waiting = &mut self.steps[*child as usize];
-            waiting.waits = waiting.waits.saturating_sub(1);
-            waiting.met += u32::from(met);
+            let count = 1 + u32::from(planted(Bug::JoinCountsTwice));
+            waiting.waits = waiting.waits.saturating_sub(count);
+            waiting.met += u32::from(met) * count;
             self.consider(*child);
         }
     }
@@ -412,7 +414,8 @@ impl Step {
             .as_ref()
             .map(|fan| (fan.count, fan.next, fan.failed));
         // Whether it may start follows from the others.
-        let status = match self.status.waits() {
+        let repeats = planted(Bug::StepRepeatedAtRestart) && self.status == Status::Running;
+        let status = match self.status.waits() || repeats {
             true => Status::Blocked,
             false => self.status,
         };

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::entries::{decode, encode};
 use super::run::{RunEntry, STEPS_PER_ENTRY, StepEntry};
 use super::{EntryKey, Fan, Plan, RestoreError, Run, State, Workflow, WorkflowEntry};
+use crate::planted::{Bug, planted};
 use crate::run::RunId;
 use crate::workflow::Version;
 
@@ -150,7 +151,8 @@ impl State {
         if let Some(known) = followed.filter(|_| entry.follows) {
             known.runs += 1;
         }
-        workflow.running += u32::from(entry.began);
+        let counts = entry.began && !planted(Bug::RunsUncountedAtRestart);
+        workflow.running += u32::from(counts);
         workflow.live += 1;
         self.runs.runs.insert(id, Run::restored(entry, plan));
         Ok(())

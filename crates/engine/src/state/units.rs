@@ -11,7 +11,9 @@ impl State {
     /// run wait for no worker, but for their run.
     pub(crate) fn enqueue(&mut self, key: Key, reason: Reason) {
         let link = self.tasks.get(key.task()).and_then(Task::step);
-        if link.is_some_and(|link| self.run(link.run).is_some_and(|run| run.paused)) {
+        let is_paused = |run| self.run(run).is_some_and(|run| run.paused);
+        let waits = link.is_some_and(|link| is_paused(link.run));
+        if waits && !planted(Bug::PausedStepQueued) {
             return self.hold(key);
         }
         let Some((group, priority, affine)) = self.set_phase(key, UnitPhase::Queued(reason)) else {

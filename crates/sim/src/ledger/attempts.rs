@@ -7,9 +7,11 @@ use prost::Message;
 
 use super::facts::{LeaseFacts, TaskFacts, UnitFacts};
 use super::{Check, Ledger, Violation};
+use crate::work::output;
 
 impl Ledger {
     pub(super) fn leased(&mut self, at: u64, key: Key, attempt: Attempt, worker: u32) -> Check {
+        self.check_run_of(key)?;
         self.check_turn(key)?;
         let task = self.tasks.get(&key.task().0).ok_or("no such task")?;
         if task.count.is_some() != key.index().is_some() {
@@ -75,6 +77,9 @@ impl Ledger {
         output: &Bytes,
     ) -> Check {
         let lease = self.end_lease(key, attempt, ended)?;
+        if *outcome == Outcome::Succeeded {
+            self.check_kept(key, attempt)?;
+        }
         let unit = self.units.entry(key).or_default();
         if lease.revoked || unit.terminal {
             return Err("an outcome is accepted after the task was decided".to_owned());
@@ -90,10 +95,11 @@ impl Ledger {
             return Err(format!("that does not follow: {unit:?} of {task:?}"));
         }
         match next {
-            Next::Over { .. } => {
+            Next::Over { phase, .. } => {
                 unit.terminal = true;
                 self.ends += 1;
                 self.note_end(at, key.task().0);
+                self.step_task_over(key, phase)?;
             }
             Next::Queued => self.waits(key),
             Next::Scheduled { until, .. } => unit.not_before = until.0,
@@ -183,11 +189,11 @@ fn follows(at: u64, task: &TaskFacts, unit: &UnitFacts, outcome: &Outcome, next:
 }
 
 /// Sandboxes return the attempt that they ran, so that the record shows whose result it took.
-fn check_output(key: Key, attempt: Attempt, output: &Bytes) -> Check {
-    let result = proto::AttemptResult::decode(output.clone());
-    let output = result.ok().and_then(|result| result.output);
-    let said = output.unwrap_or_default();
-    match said == format!("{key}/{attempt}").as_bytes() {
+fn check_output(key: Key, attempt: Attempt, result: &Bytes) -> Check {
+    let result = proto::AttemptResult::decode(result.clone());
+    let said = result.ok().and_then(|result| result.output);
+    let said = said.unwrap_or_default();
+    match said == output(key, attempt).as_bytes() {
         true => Ok(()),
         false => Err(format!("the result is that of {said:?}")),
     }

@@ -30,6 +30,8 @@ pub(crate) struct TaskFacts {
     pub(crate) dedup: Option<u128>,
     /// Elements that never had an attempt ended with their array.
     pub(crate) rest_closed: bool,
+    /// The run, step and element that it is, if it is one.
+    pub(crate) step: Option<(u64, usize, Option<u32>)>,
 }
 
 impl TaskFacts {
@@ -52,6 +54,7 @@ impl TaskFacts {
             expires_at: spec.expires_in_us.map(|span| at + span),
             dedup,
             rest_closed: false,
+            step: None,
         }
     }
 }
@@ -79,6 +82,10 @@ pub(crate) struct UnitFacts {
     pub(crate) not_before: u64,
 }
 
+/// Where something waits: how urgent it is, in which place it was accepted, and what it is. A step
+/// has the place of its run.
+pub(crate) type Place = (u8, u64, Key);
+
 /// A group.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GroupFacts {
@@ -87,7 +94,7 @@ pub(crate) struct GroupFacts {
     /// Leases in force, those included whose task was decided meanwhile.
     pub(crate) running: u32,
     /// Who waits: the most urgent first, then in the order of acceptance.
-    pub(crate) waiting: BTreeSet<(u8, Key)>,
+    pub(crate) waiting: BTreeSet<Place>,
 }
 
 /// A session of a worker.

@@ -6,13 +6,20 @@
 mod attempts;
 mod facts;
 mod queues;
+mod run_facts;
+mod runs;
+mod steps;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use capataz_engine::{Attempt, Change, Event, Hello, Key};
 
+use run_facts::{RunFacts, WorkflowFacts};
+
+use crate::flow::Flow;
 use facts::{DedupFacts, GroupFacts, PodFacts, TaskFacts, UnitFacts, WorkerFacts};
 
 /// A broken promise.
@@ -49,6 +56,10 @@ pub(crate) struct Ledger {
     sent: BTreeSet<u64>,
     /// When those without a dedup key were accepted last.
     accepted: BTreeMap<u64, u64>,
+    /// Workflows that clients know, by definition.
+    flows: BTreeMap<Bytes, Arc<Flow>>,
+    workflows: BTreeMap<u32, WorkflowFacts>,
+    runs: BTreeMap<u64, RunFacts>,
 }
 
 impl Ledger {
@@ -188,7 +199,9 @@ impl Ledger {
                 attempt,
                 ended,
             } => self.released(*key, *attempt, *ended)?,
-            Change::Closed { key, reason, .. } => self.closed(at, *key, *reason)?,
+            Change::Closed {
+                key, phase, reason, ..
+            } => self.closed(at, *key, *phase, *reason)?,
             Change::Revived { key, .. } => self.revived(at, *key)?,
             Change::PodCreated { pod, slots, name } => {
                 let facts = PodFacts {
@@ -245,7 +258,7 @@ impl Ledger {
                 }
             }
             Change::Left { worker, .. } => self.left(worker.0)?,
-            _ => {}
+            _ => self.fold_run(event)?,
         }
         Ok(())
     }

@@ -11,6 +11,13 @@ impl Ledger {
             return;
         };
         let urgency = 9 - task.priority.min(9);
+        let place = task.step.map_or(key.task().0, |(run, ..)| run);
+        if let Some(run) = task.step.and_then(|(run, ..)| self.runs.get_mut(&run))
+            && run.paused
+        {
+            run.held.insert(key);
+            return;
+        }
         let keys: Vec<Key> = match (key.index(), task.count) {
             (None, Some(count)) => {
                 let id = TaskId(key.task().0);
@@ -24,7 +31,7 @@ impl Ledger {
         let group = self.groups.entry(task.group).or_default();
         group
             .waiting
-            .extend(keys.into_iter().map(|key| (urgency, key)));
+            .extend(keys.into_iter().map(|key| (urgency, place, key)));
     }
 
     /// A task waits no more, or an array with all its elements.
@@ -38,7 +45,10 @@ impl Ledger {
         let gone =
             |other: Key| other == key || (whole && other.task() == key.task() && over(other));
         if let Some(group) = self.groups.get_mut(&task.group) {
-            group.waiting.retain(|(_, other)| !gone(*other));
+            group.waiting.retain(|(_, _, other)| !gone(*other));
+        }
+        if let Some(run) = task.step.and_then(|(run, ..)| self.runs.get_mut(&run)) {
+            run.held.remove(&key);
         }
     }
 
@@ -56,7 +66,7 @@ impl Ledger {
         }
         group.running += 1;
         match group.waiting.pop_first() {
-            Some((_, first)) if first == key => Ok(()),
+            Some((_, _, first)) if first == key => Ok(()),
             other => Err(format!("it was not its turn but that of {other:?}")),
         }
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use capataz_api::proto;
-use capataz_engine::{Accepted, Ids, Key, Reason, Request, TaskId};
+use capataz_engine::{Accepted, Ids, Key, Phase, Reason, Request, TaskId};
 use prost::Message;
 
 use super::facts::{DedupFacts, TaskFacts, UnitFacts};
@@ -50,7 +50,7 @@ impl Ledger {
     }
 
     /// A call that is repeated while its request id is kept makes no second task.
-    fn accepted_once(&mut self, at: u64, number: u64) -> Check {
+    pub(super) fn accepted_once(&mut self, at: u64, number: u64) -> Check {
         match self.accepted.insert(number, at) {
             Some(before) if before + REQUEST_KEPT > at => Err(format!(
                 "what client's task {number} asks for was accepted twice"
@@ -60,7 +60,7 @@ impl Ledger {
     }
 
     /// One dedup key, one task, for as long as the task lives and an hour.
-    fn keyed(&mut self, at: u64, task: u64, key: (u32, u128), content: u128) -> Check {
+    pub(super) fn keyed(&mut self, at: u64, task: u64, key: (u32, u128), content: u128) -> Check {
         let facts = DedupFacts {
             task,
             content,
@@ -85,11 +85,11 @@ impl Ledger {
         }
     }
 
-    pub(super) fn closed(&mut self, at: u64, key: Key, reason: Reason) -> Check {
+    pub(super) fn closed(&mut self, at: u64, key: Key, phase: Phase, reason: Reason) -> Check {
         self.ends += 1;
         let closed = self.close(at, key, reason);
         self.waits_no_more(key);
-        closed
+        closed.and_then(|()| self.step_task_over(key, phase))
     }
 
     fn close(&mut self, at: u64, key: Key, reason: Reason) -> Check {
