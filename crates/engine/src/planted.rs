@@ -87,6 +87,8 @@ pub enum Bug {
     RunKeyForgotten,
     /// The id of the request that started a run is not recorded with it.
     RunRequestNotJournaled,
+    /// Runs begin although the last ones failed.
+    HoldOfRunsIgnored,
     /// A restart does not count the runs that are under way.
     RunsUncountedAtRestart,
 }

@@ -5,12 +5,18 @@ use capataz_server::workflow::{Compiled, compile};
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
+use crate::clock::SECOND;
 use crate::work::Work;
 
 /// Steps of a workflow at the most.
 const STEPS: u64 = 12;
 /// Workflows that are drawn in vain before a simulation does without one.
 const TRIES: usize = 20;
+
+/// The first pause after failed runs; each further one is twice as long.
+const HOLD_SECONDS: u64 = 2;
+/// The longest of them.
+const HOLD_SECONDS_MAX: u64 = 20;
 
 /// How a step must have ended for the one after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +67,8 @@ pub(crate) struct Flow {
     pub(crate) name: String,
     pub(crate) max_runs: Option<u32>,
     pub(crate) max_steps: Option<u32>,
+    /// New runs wait after so many runs in a row have failed.
+    pub(crate) hold_after: Option<u32>,
     pub(crate) steps: Vec<FlowStep>,
 }
 
@@ -70,6 +78,7 @@ pub(crate) fn draw(chance: &mut Chance, count: usize, groups: usize) -> Vec<(Flo
     for number in 0..count {
         let max_runs = chance.percent(50).then(|| 1 + chance.below(3) as u32);
         let max_steps = chance.percent(40).then(|| 1 + chance.below(4) as u32);
+        let hold_after = chance.percent(40).then(|| 1 + chance.below(3) as u32);
         for _version in 0..2 {
             // What can never begin is refused.
             let drawn = (0..TRIES).find_map(|_| {
@@ -77,6 +86,7 @@ pub(crate) fn draw(chance: &mut Chance, count: usize, groups: usize) -> Vec<(Flo
                     name: format!("f{number}"),
                     max_runs,
                     max_steps,
+                    hold_after,
                     steps: steps(chance, groups),
                 };
                 let compiled = compile(&flow.text()).ok()?;
@@ -171,6 +181,13 @@ impl Flow {
         })
     }
 
+    /// How long new runs wait after so many failed in a row, in microseconds.
+    pub(crate) fn pause_after(&self, failures: u32) -> Option<u64> {
+        let beyond = failures.checked_sub(self.hold_after?)?;
+        let seconds = HOLD_SECONDS << beyond.min(10);
+        Some(seconds.min(HOLD_SECONDS_MAX) * SECOND)
+    }
+
     fn text(&self) -> String {
         let steps = self.steps.iter().enumerate();
         let steps: Vec<Value> = steps.map(|(number, step)| step.document(number)).collect();
@@ -188,6 +205,14 @@ impl Flow {
         }
         if let Some(most) = self.max_steps {
             document["max_steps"] = json!(most);
+        }
+        if let Some(after) = self.hold_after {
+            document["backoff"] = json!({
+                "after": after,
+                "initial": HOLD_SECONDS,
+                "factor": 2,
+                "max": HOLD_SECONDS_MAX,
+            });
         }
         document.to_string()
     }

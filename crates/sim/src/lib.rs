@@ -12,7 +12,7 @@
 //! First faults happen and nothing that was promised may break; then they stop and everything must
 //! come to its end. The checkers (`ledger`, `spoken`, and the pods' ground truth in `host`) share
 //! no rule with the engine. What is outside: threads and sockets, SQLite (a model stands for it),
-//! REST workers, logs, arrays' retries, rivals that get past the journal's lock.
+//! logs, arrays' retries, rivals that get past the journal's lock.
 //!
 //! The same seed gives the same trace, byte for byte, on every machine.
 

@@ -154,6 +154,7 @@ const ALL: &[(&str, Mutant)] = &[
         "run_request_not_journaled",
         Planted(Bug::RunRequestNotJournaled),
     ),
+    ("hold_of_runs_ignored", Planted(Bug::HoldOfRunsIgnored)),
     (
         "runs_uncounted_at_restart",
         Planted(Bug::RunsUncountedAtRestart),

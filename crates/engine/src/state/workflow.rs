@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Plan;
 use super::runs::Turn;
 use crate::id::Key;
+use crate::planted::{Bug, planted};
 use crate::run::RunId;
 use crate::time::Timestamp;
 use crate::workflow::{Settings, Version};
@@ -107,7 +108,8 @@ impl Workflow {
     /// Whether one more of its runs may begin.
     pub(crate) fn has_room_for_run(&self) -> bool {
         let max = self.settings().and_then(|settings| settings.max_runs);
-        self.held_until.is_none() && max.is_none_or(|max| self.running < max)
+        let held = self.held_until.is_some() && !planted(Bug::HoldOfRunsIgnored);
+        !held && max.is_none_or(|max| self.running < max)
     }
 
     /// How many more tasks its steps may have.

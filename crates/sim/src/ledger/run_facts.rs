@@ -13,6 +13,10 @@ use crate::flow::{Flow, FlowStep, On, When};
 pub(crate) struct WorkflowFacts {
     pub(crate) versions: BTreeMap<u32, Arc<Flow>>,
     pub(crate) registered: Option<u32>,
+    /// Runs that failed in a row.
+    pub(crate) failures: u32,
+    /// No run begins before.
+    pub(crate) held_until: Option<u64>,
 }
 
 /// A run.

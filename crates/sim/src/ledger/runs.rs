@@ -44,7 +44,13 @@ impl Ledger {
                 request,
                 new,
             } => self.run_started(at, run.0, (workflow.0, *version), request.as_ref(), new)?,
-            Change::RunBegan { run } => self.run_began(run.0)?,
+            Change::HoldCleared { workflow } => self.workflow(workflow.0)?.clear_hold(),
+            Change::HoldOver { workflow } => {
+                let workflow = self.workflow(workflow.0)?;
+                workflow.check_hold(at)?;
+                workflow.held_until = None;
+            }
+            Change::RunBegan { run } => self.run_began(at, run.0)?,
             Change::RunPaused { run, on } => self.run_paused(run.0, *on)?,
             Change::RunCancelled { run, .. } => {
                 let run = self.live_run(run.0)?;
@@ -117,27 +123,27 @@ impl Ledger {
     }
 
     /// The bounds of a workflow hold while a version is registered or runs follow one.
-    pub(super) fn bounds(&self, workflow: u32) -> (Option<u32>, Option<u32>) {
+    pub(super) fn bounds(&self, workflow: u32) -> Option<Arc<Flow>> {
         let facts = self.workflows.get(&workflow);
         let registered = facts.is_some_and(|facts| facts.registered.is_some());
         let mut of_it = self.runs.values().filter(|run| run.workflow == workflow);
         let followed = of_it.any(|run| !run.ended && run.reopened == 0);
         let flow = facts.and_then(|facts| facts.versions.values().next_back());
-        let flow = flow.filter(|_| registered || followed);
-        flow.map_or((None, None), |flow| (flow.max_runs, flow.max_steps))
+        flow.filter(|_| registered || followed).cloned()
     }
 
-    fn run_began(&mut self, id: u64) -> Check {
+    fn run_began(&mut self, at: u64, id: u64) -> Check {
         let run = self.live_run(id)?;
         if run.began || run.cancelled {
             return Err(format!("it begins twice, or after its end: {run:?}"));
         }
         let workflow = run.workflow;
+        self.workflow(workflow)?.check_hold(at)?;
         let live = self.runs.iter().filter(|(_, run)| !run.ended);
         let of_it: Vec<(&u64, &RunFacts)> =
             live.filter(|(_, run)| run.workflow == workflow).collect();
         let under_way = of_it.iter().filter(|(_, run)| run.began).count();
-        let most = self.bounds(workflow).0;
+        let most = self.bounds(workflow).and_then(|flow| flow.max_runs);
         if most.is_some_and(|most| under_way >= most as usize) {
             return Err(format!("{under_way} runs are under way, of {most:?}"));
         }
@@ -281,14 +287,33 @@ impl Ledger {
         if !fits || lives || (!run.began && !run.cancelled) {
             return Err(format!("it does not end so: {run:?}"));
         }
+        let (workflow, key) = (run.workflow, run.asked.key);
+        self.note_failure(at, workflow, phase)?;
+        let run = self.live_run(id)?;
         (run.ended, run.began) = (true, false);
         run.ends += 1;
-        if let Some(key) = run.asked.key
+        if let Some(key) = key
             && let Some(entry) = self.dedup.get_mut(&(OF_RUNS, key.id))
             && entry.task == id
             && entry.ended_at.is_none()
         {
             entry.ended_at = Some(at);
+        }
+        Ok(())
+    }
+
+    /// Failed runs in a row hold back the next ones.
+    fn note_failure(&mut self, at: u64, workflow: u32, phase: RunPhase) -> Check {
+        let bounds = self.bounds(workflow);
+        let facts = self.workflow(workflow)?;
+        match phase {
+            RunPhase::Succeeded => facts.clear_hold(),
+            RunPhase::Failed => {
+                facts.failures += 1;
+                let pause = bounds.and_then(|flow| flow.pause_after(facts.failures));
+                facts.held_until = facts.held_until.max(pause.map(|pause| at + pause));
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -319,5 +344,18 @@ impl Ledger {
     pub(crate) fn live_task_of(&self, run: u64) -> Option<u64> {
         let steps = &self.runs.get(&run)?.steps;
         steps.iter().flat_map(|step| &step.live).next().copied()
+    }
+}
+
+impl WorkflowFacts {
+    fn clear_hold(&mut self) {
+        (self.failures, self.held_until) = (0, None);
+    }
+
+    fn check_hold(&self, at: u64) -> Check {
+        match self.held_until.filter(|until| at < *until) {
+            Some(until) => Err(format!("new runs are held back until {until}")),
+            None => Ok(()),
+        }
     }
 }

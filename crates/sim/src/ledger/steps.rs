@@ -148,7 +148,7 @@ impl Ledger {
         let of_it = self.runs.values().filter(|run| run.workflow == workflow);
         let steps = of_it.flat_map(|run| &run.steps);
         let tasks: usize = steps.map(|step| step.live.len()).sum();
-        match self.bounds(workflow).1 {
+        match self.bounds(workflow).and_then(|flow| flow.max_steps) {
             Some(most) if tasks > most as usize => Err(format!("{tasks} tasks, of {most}")),
             _ => Ok(()),
         }
