@@ -5,7 +5,8 @@ use bytes::Bytes;
 
 use crate::id::Key;
 use crate::limits;
-use crate::run::{Begin, RunId};
+use crate::reason::Phase;
+use crate::run::{Begin, RunId, StepReason};
 use crate::state::{Run, State, Status, Task};
 use crate::workflow::{NodeKind, Version, WorkflowId};
 
@@ -164,10 +165,17 @@ impl RunContext<'_> {
     }
 
     /// What the elements of a fan-out returned, in order; empty bytes for those that returned
-    /// nothing. `None` for a step that was no fan-out or has none.
+    /// nothing. `None` for a step that is no fan-out, or whose elements have not run to their end.
     pub fn element_outputs(&self, step: u32) -> Option<Vec<Bytes>> {
         let (step, node) = (self.run.step(step)?, self.run.plan.node(step)?);
-        if node.kind != NodeKind::FanOut {
+        let ran = match step.status {
+            Status::Over(outcome) => {
+                outcome.phase == Phase::Succeeded
+                    || matches!(outcome.reason, StepReason::Elements(_))
+            }
+            _ => false,
+        };
+        if node.kind != NodeKind::FanOut || !ran {
             return None;
         }
         let outputs = &step.outputs;

@@ -32,7 +32,15 @@ pub(super) fn start(state: &State, now: Timestamp, start: StartRun) -> Result<De
         };
     }
     if let Some(run) = known(state, now, start.run.key)? {
-        return Ok(answered(now, [], Answer::Run(run)));
+        // The call is on record, too: repeated it gets the same run, even when the key stands for
+        // nothing any more.
+        let remembered = start.request.map(|request| Change::Submitted {
+            first: state.next_task(),
+            request: Some((request, only(run))),
+            policies: Vec::new(),
+            tasks: Vec::new(),
+        });
+        return Ok(answered(now, remembered, Answer::Run(run)));
     }
     check_new(state, &start.run)?;
     let mut changes = Vec::new();
@@ -46,10 +54,6 @@ pub(super) fn start(state: &State, now: Timestamp, start: StartRun) -> Result<De
         return Err(Rejection::RunConflict { holder });
     }
     let run = RunId(state.next_task().0);
-    let ids = Ids::Range {
-        first: TaskId(run.0),
-        count: 1,
-    };
     changes.push(Change::RunStarted {
         run,
         workflow,
@@ -57,10 +61,18 @@ pub(super) fn start(state: &State, now: Timestamp, start: StartRun) -> Result<De
         request: start
             .request
             .filter(|_| !planted(Bug::RunRequestNotJournaled))
-            .map(|request| (request, ids)),
+            .map(|request| (request, only(run))),
         new: Box::new(start.run),
     });
     Ok(answered(now, changes, Answer::Run(run)))
+}
+
+/// What a call that starts a run is told, as a list of ids.
+fn only(run: RunId) -> Ids {
+    Ids::Range {
+        first: TaskId(run.0),
+        count: 1,
+    }
 }
 
 /// The run that a client's key stands for already.
