@@ -44,9 +44,9 @@ pub const BYTES_PER_FUEL: u64 = 64;
 /// A text or list that an expression makes: what one record of the journal can carry.
 pub const VALUE_BYTES: usize = 4 * 1024 * 1024;
 /// A regular expression's compiled size. It is compiled with each use.
-pub const PATTERN_BYTES: usize = 64 * 1024;
+pub const PATTERN_BYTES: usize = 256 * 1024;
 /// What compiling a regular expression costs, in fuel.
-pub const PATTERN_FUEL: u64 = 5_000;
+pub const PATTERN_FUEL: u64 = 20_000;
 /// What a regular expression costs for each byte of the text that it looks through: at the worst
 /// every byte meets every part of it.
 pub const MATCH_FUEL_PER_BYTE: u64 = 4;
