@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 
 use super::recipe::Recipe;
 use super::trial::{Trial, TrialError};
-use super::worker::DRAINED;
 use crate::doctor::sync::SyncMillis;
 use crate::output::{Report, Sheet};
 use crate::talk::say;
@@ -20,6 +19,8 @@ use crate::talk::say;
 const CHAIN: u32 = 1_000;
 /// Steps of a diamond: a first, a last, and those between them side by side.
 const DIAMOND: u32 = 20;
+/// The group of all tasks and steps, as [`Recipe`] names it.
+const GROUP: &str = "bench-runs";
 /// Calls that start runs at the same time.
 const IN_FLIGHT: u32 = 64;
 /// How long one part may take.
@@ -76,7 +77,10 @@ pub(crate) async fn measure(plan: Runs) -> Result<Figures, TrialError> {
     let mut workers = Vec::new();
     for number in 1..=plan.workers {
         let name = format!("bench-{number}");
-        let flags = ["bench-worker", "--name", &name, "--slots", &slots];
+        let (command, group) = ("bench-worker", group());
+        let flags = [
+            command, "--name", &name, "--slots", &slots, "--group", &group,
+        ];
         workers.push(trial.start_worker(&name, &flags)?);
     }
     trial.joined(&mut workers, plan.workers.into()).await?;
@@ -120,7 +124,7 @@ pub(crate) async fn measure(plan: Runs) -> Result<Figures, TrialError> {
 
 /// Submits tasks and waits for them: how many a second.
 async fn plain(trial: &Trial, tasks: u64) -> Result<f64, TrialError> {
-    let recipe = Recipe::of_groups(DRAINED, 1);
+    let recipe = recipe();
     let begun = Instant::now();
     recipe.load(&trial.client, 0, tasks).await?;
     trial.until(|counts| counts.ended() >= tasks).await?;
@@ -176,9 +180,17 @@ async fn diamonds(trial: &Trial, count: u32) -> Result<f64, TrialError> {
     Ok(begun.elapsed().as_secs_f64())
 }
 
+fn recipe() -> Recipe {
+    Recipe::of_groups(GROUP, 1)
+}
+
+fn group() -> String {
+    recipe().groups[0].clone()
+}
+
 fn step(id: u32, after: &[u32]) -> Value {
     let after: Vec<String> = after.iter().map(|step| format!("s{step}")).collect();
-    json!({ "id": format!("s{id}"), "after": after, "group": DRAINED, "payload": "" })
+    json!({ "id": format!("s{id}"), "after": after, "group": group(), "payload": "" })
 }
 
 fn chain() -> Value {
