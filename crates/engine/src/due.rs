@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::id::Key;
 use crate::limits;
 use crate::reason::Phase;
-use crate::run::{Begin, RunId, StepReason};
+use crate::run::{RunId, StepReason};
 use crate::state::{Run, State, Status, Task};
 use crate::workflow::{NodeKind, Version, WorkflowId};
 
@@ -197,20 +197,6 @@ impl RunContext<'_> {
             Some(Status::Running | Status::Ended(_)) => "running",
             Some(Status::Ready) => "queued",
             _ => "blocked",
-        }
-    }
-}
-
-impl Begin {
-    /// Its name in traces and tests.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Begin::Task(_) => "task",
-            Begin::Noop => "noop",
-            Begin::Skip => "skip",
-            Begin::Fan { .. } => "fan",
-            Begin::Elements(_) => "elements",
-            Begin::Broken(_) => "broken",
         }
     }
 }
