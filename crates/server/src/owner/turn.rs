@@ -347,14 +347,7 @@ impl Owner {
                 }
                 return;
             }
-            Change::Submitted { first, tasks, .. } => {
-                let end = self.tail.advance(1);
-                for (offset, accepted) in tasks.iter().enumerate() {
-                    let task = capataz_engine::TaskId(first.0 + offset as u64);
-                    self.bodies.insert(task, &accepted.task.body, end);
-                }
-            }
-            Change::StepStarted { first, tasks, .. } => {
+            Change::Submitted { first, tasks, .. } | Change::StepStarted { first, tasks, .. } => {
                 let end = self.tail.advance(1);
                 for (offset, accepted) in tasks.iter().enumerate() {
                     let task = capataz_engine::TaskId(first.0 + offset as u64);
