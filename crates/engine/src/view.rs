@@ -1,7 +1,7 @@
 //! What can be seen of the state from outside.
 
 use crate::command::OnLost;
-use crate::id::{Attempt, GroupId, Key, PodId, WorkerId};
+use crate::id::{Attempt, GroupId, Key, PodId, TaskId, WorkerId};
 use crate::reason::{Phase, Reason};
 use crate::state::{State, Task, UnitPhase, Worker};
 use crate::time::Timestamp;
@@ -246,6 +246,12 @@ impl State {
         };
         let attempts = task.unit(key.index()).map_or(0, |unit| unit.attempts);
         Some(self.view_task(task, phase, attempts))
+    }
+
+    /// Whether a task lives that is not an array.
+    pub fn is_live_single(&self, task: TaskId) -> bool {
+        let task = self.tasks.get(task);
+        task.is_some_and(|task| task.array().is_none())
     }
 
     fn view_task(&self, task: &Task, phase: UnitPhase, attempts: u32) -> TaskView {

@@ -63,6 +63,6 @@ pub struct Waited {
     pub remaining: u64,
     /// Names the watched tasks in the next call.
     pub handle: String,
-    /// The store has reached this position, so lists that ask for it show how they ended.
+    /// Lists that ask for this position show how they ended.
     pub position: u64,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use capataz_engine::{Command, Ids, State, Submission};
+use capataz_engine::{Command, Ids, Phase, State, Submission, TaskId};
 use capataz_journal::Position;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
@@ -13,7 +13,7 @@ use super::gauges::Gauges;
 use super::owner_thread::Message;
 use super::tokens::Tokens;
 use crate::feed::Feed;
-use crate::owner::{CallError, Called, Input, LeasedTask, PollCall, Token};
+use crate::owner::{CallError, Called, EndsCall, Input, LeasedTask, PollCall, Token};
 use crate::store::Reader;
 
 /// Bytes of submissions that may be on their way at once: what is over waits for its turn.
@@ -190,6 +190,28 @@ impl Namespace {
             })
         })
         .await
+    }
+
+    /// Waits until these single tasks have ended, and says how, before the store does. `None` when
+    /// one of them is none, is not known to the state or the time is over: then the store knows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespace::call`].
+    pub(crate) async fn ends(
+        &self,
+        tasks: Vec<TaskId>,
+        patience: Duration,
+    ) -> Result<Option<(Vec<Phase>, Position)>, CallError> {
+        let ends = self.ask(|reply| {
+            Input::AwaitEnds(EndsCall {
+                tasks,
+                patience,
+                reply,
+            })
+        });
+        let ended = tokio::time::timeout(patience, ends).await;
+        ended.unwrap_or(Ok(None))
     }
 
     /// Renews a REST worker's lease.

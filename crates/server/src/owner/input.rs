@@ -10,6 +10,8 @@ use capataz_engine::{
 };
 use capataz_journal::Position;
 
+use super::EndsCall;
+
 /// A task's attempt.
 pub type Token = (Key, Attempt);
 
@@ -56,6 +58,8 @@ pub enum Input {
     },
     /// A REST worker asks for attempts.
     Poll(PollCall),
+    /// Somebody waits for tasks to end.
+    AwaitEnds(EndsCall),
     /// A REST worker's attempt lives.
     Touch(Token, Reply<()>),
     /// Records up to there are durable.

@@ -10,6 +10,7 @@
 //! ```
 
 mod bodies;
+mod ends;
 mod event_size;
 mod input;
 mod lease_clock;
@@ -25,6 +26,7 @@ mod steps_tests;
 #[cfg(test)]
 mod tests;
 
+pub use ends::{EndsCall, EndsReply};
 pub use input::{
     CallError, Called, Input, LeasedTask, PollCall, Question, Reply, Session, SessionMessage, Token,
 };

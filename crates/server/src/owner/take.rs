@@ -10,7 +10,8 @@ use super::lease_clock::Holder;
 use super::pending::Release;
 use super::polls::Parked;
 use super::{
-    CallError, Called, Input, LeasedTask, Owner, PollCall, Reply, Session, SessionMessage, Token,
+    CallError, Called, EndsCall, Input, LeasedTask, Owner, PollCall, Reply, Session,
+    SessionMessage, Token,
 };
 
 /// When a client that was refused for lack of room is to try again.
@@ -49,6 +50,7 @@ impl Owner {
                 goodbye,
             } => self.gone(worker, session, goodbye),
             Input::Poll(call) => self.poll(call),
+            Input::AwaitEnds(call) => self.await_ends(call),
             Input::Touch(token, reply) => self.touch(token, reply),
             Input::Durable(position) => self.durable(position),
             Input::Projected(position) => self.projected(position),
@@ -207,6 +209,20 @@ impl Owner {
             if let Err(rejection) = self.run(Command::Report(report)) {
                 tracing::debug!(%rejection, "a lease of a worker that left");
             }
+        }
+    }
+
+    fn await_ends(&mut self, call: EndsCall) {
+        let state = &self.state;
+        let answer = self
+            .ends
+            .begin(call, self.now.mono, |task| state.is_live_single(task));
+        let position = self.tail_with_turn();
+        if let Some((ended, reply)) = answer {
+            let ended = ended.map(|ended| (ended, position));
+            // What has ended may not be durable yet: this waits like every other reply.
+            self.releases
+                .push(Release::Call(Box::new(move || reply(Ok(ended)))));
         }
     }
 

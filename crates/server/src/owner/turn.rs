@@ -7,11 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use capataz_api::proto;
 use capataz_engine::planted::{Bug, planted};
-use capataz_engine::{Change, Command, Event, LimitsInForce, State, Timestamp, WorkerId};
+use capataz_engine::{
+    Change, Command, Event, LimitsInForce, Next, Phase, State, Timestamp, WorkerId,
+};
 use capataz_journal::Position;
 use prost::Message;
 
 use super::bodies::Bodies;
+use super::ends::{Answered, Ends};
 use super::event_size::event_size;
 use super::lease_clock::{Holder, LeaseClock};
 use super::pending::{Pending, PendingQueue, Release};
@@ -101,6 +104,7 @@ pub struct Owner {
     pub(super) leases: LeaseClock,
     pub(super) sessions: Sessions,
     pub(super) polls: ParkedPolls,
+    pub(super) ends: Ends,
     pub(super) bodies: Bodies,
     pub(super) steps: StepWork,
     store_ready: bool,
@@ -151,6 +155,7 @@ impl Owner {
             leases,
             sessions: Sessions::default(),
             polls: ParkedPolls::default(),
+            ends: Ends::default(),
             bodies: Bodies::default(),
             steps: StepWork::default(),
             store_ready: true,
@@ -354,12 +359,24 @@ impl Owner {
                     self.bodies.insert(task, &accepted.task.body, end);
                 }
             }
-            Change::AttemptEnded { key, attempt, .. }
-            | Change::LeaseReleased { key, attempt, .. } => {
+            Change::AttemptEnded {
+                key, attempt, next, ..
+            } => {
+                self.leases.disarm(Holder::Lease((*key, *attempt)));
+                self.forget_body(*key);
+                if let (None, Next::Over { phase, .. }) = (key.index(), next) {
+                    self.ends.remember(key.task(), *phase);
+                    self.tell_end(*key, *phase);
+                }
+            }
+            Change::LeaseReleased { key, attempt, .. } => {
                 self.leases.disarm(Holder::Lease((*key, *attempt)));
                 self.forget_body(*key);
             }
-            Change::Closed { key, .. } => self.forget_body(*key),
+            Change::Closed { key, phase, .. } => {
+                self.forget_body(*key);
+                self.tell_end(*key, *phase);
+            }
             Change::Joined { worker, .. } => {
                 let deadline = self.now.mono + self.options.lost_after();
                 self.leases.arm(Holder::Worker(*worker), deadline);
@@ -372,6 +389,19 @@ impl Owner {
         }
         for effect in capataz_engine::effects(&self.state, event) {
             self.plan(effect);
+        }
+    }
+
+    /// Answers those who waited for a task, once its end is durable.
+    fn tell_end(&mut self, key: capataz_engine::Key, phase: Phase) {
+        if key.index().is_some() {
+            return;
+        }
+        let position = self.tail.advance(1);
+        for Answered { ended, reply } in self.ends.ended(key.task(), phase) {
+            let ended = Some((ended, position));
+            self.releases
+                .push(Release::Call(Box::new(move || reply(Ok(ended)))));
         }
     }
 

@@ -42,6 +42,9 @@ pub(super) async fn wait(
     Body(request): Body<WaitRequest>,
 ) -> Answer<Json<Waited>> {
     let deadline = Instant::now() + Duration::from(request.timeout);
+    if let Some(waited) = ended_early(&context, &request).await? {
+        return Ok(Json(waited));
+    }
     let mut watch = Watch::begin(&context, &request).await?;
     let mut position = *context.namespace.watch_projected().borrow();
     loop {
@@ -73,6 +76,37 @@ pub(super) async fn wait(
         // A look that took long is not taken again at once; one that was long ago is.
         tokio::time::sleep_until((looked + pause).min(deadline)).await;
     }
+}
+
+/// Waits for single tasks that are named without asking the store, which shows their ends some
+/// milliseconds after they are durable. `None` when the store has to be asked after all.
+async fn ended_early(context: &Context, request: &WaitRequest) -> Answer<Option<Waited>> {
+    let keys: Result<Vec<Key>, _> = request.ids.iter().map(|id| task_item::key(id)).collect();
+    let keys = keys?;
+    let timeout = Duration::from(request.timeout);
+    if keys.is_empty() || timeout.is_zero() || keys.iter().any(|key| key.index().is_some()) {
+        return Ok(None);
+    }
+    let known = request.handle.as_deref().map(parse_handle).transpose()?;
+    let tasks = keys.into_iter().map(Key::task).collect();
+    let ended = tokio::select! {
+        ended = context.namespace.ends(tasks, timeout) => ended?,
+        () = context.stopped() => return Err(Context::stopping().into()),
+    };
+    let Some((phases, position)) = ended else {
+        return Ok(None);
+    };
+    let mut counts = Counts::default();
+    for phase in phases {
+        *counts.get_mut(task_item::state(phase)) += 1;
+    }
+    Ok(Some(Waited {
+        done: true,
+        counts,
+        remaining: 0,
+        handle: known.unwrap_or_default().to_string(),
+        position: position.get(),
+    }))
 }
 
 /// The tasks that are waited for.
