@@ -25,8 +25,13 @@ pub(crate) struct Figures {
     pub(crate) submit_array_ms: f64,
     /// Tasks a second, from the first that was handed out to the last whose end is durable.
     pub(crate) drain_per_s: f64,
-    /// From a submit on an idle system to the start of its handler.
+    /// From a submit on an idle system to the start of its handler, each as soon as its caller has
+    /// heard of the end of the one before.
     pub(crate) latency_ms: LatencyMillis,
+    /// The same after a pause, from which processors have to wake.
+    pub(crate) latency_after_pause_ms: LatencyMillis,
+    /// From those submits until their caller has heard of the end.
+    pub(crate) round_trip_ms: LatencyMillis,
     /// How far the history was behind when the last task ended.
     pub(crate) history_lag_s: f64,
     /// What the server's memory grew by for each queued task; null where it cannot be seen.
@@ -58,8 +63,9 @@ impl From<&Quantiles> for LatencyMillis {
 
 impl Report for Figures {
     fn sheet(&self) -> Sheet {
-        let (latency, raw) = (self.latency_ms, self.raw_sync_ms);
+        let raw = self.raw_sync_ms;
         let millis = |value: f64| format!("{value:.2}");
+        let latency = |of: LatencyMillis| [of.p50, of.p90, of.p99].map(millis).join(" ") + " ms";
         let memory = self.rss_bytes_per_queued_task;
         Sheet::of_fields([
             ("tasks", self.tasks.to_string()),
@@ -84,13 +90,9 @@ impl Report for Figures {
                 format!("{:.1} ms", self.submit_array_ms),
             ),
             ("drain", format!("{:.0}/s", self.drain_per_s)),
-            (
-                "latency p50 p90 p99",
-                [latency.p50, latency.p90, latency.p99]
-                    .map(millis)
-                    .join(" ")
-                    + " ms",
-            ),
+            ("latency p50 p90 p99", latency(self.latency_ms)),
+            ("after a pause", latency(self.latency_after_pause_ms)),
+            ("until its end is known", latency(self.round_trip_ms)),
             ("history behind", format!("{:.2} s", self.history_lag_s)),
             (
                 "memory a queued task",
@@ -127,6 +129,8 @@ mod tests {
             submit_array_ms: 0.0,
             drain_per_s: 0.0,
             latency_ms: LatencyMillis::from(&millis),
+            latency_after_pause_ms: LatencyMillis::from(&millis),
+            round_trip_ms: LatencyMillis::from(&millis),
             history_lag_s: 0.0,
             rss_bytes_per_queued_task: None,
             syncs: 0,
@@ -144,6 +148,8 @@ mod tests {
             "submit_array_ms",
             "drain_per_s",
             "latency_ms",
+            "latency_after_pause_ms",
+            "round_trip_ms",
             "history_lag_s",
             "rss_bytes_per_queued_task",
             "syncs",

@@ -6,6 +6,7 @@
 mod backlog;
 mod figures;
 mod growth;
+mod latency;
 mod processes;
 mod queue;
 mod recipe;

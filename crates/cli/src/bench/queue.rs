@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use capataz_api::client::{Client, ClientConfig, ClientError};
-use capataz_api::limits::{BATCH_TASKS, LIST_LIMIT};
+use capataz_api::limits::BATCH_TASKS;
 use capataz_api::proto::TaskSpec;
-use capataz_api::rest::{StatsQuery, TasksQuery, WaitRequest};
+use capataz_api::rest::StatsQuery;
 
-use super::figures::{Figures, LatencyMillis};
-use super::worker::{DRAINED, TIMED, now};
+use super::figures::Figures;
+use super::latency;
+use super::worker::DRAINED;
 use crate::doctor::sync::{self, SyncMillis};
 use crate::failure::Told;
 use crate::local::{LocalError, Process, Server};
@@ -30,8 +31,10 @@ const PAYLOAD_BYTES: usize = 100;
 const ARRAY_ELEMENTS: u32 = 1_000_000;
 /// Tasks whose way to their handler is timed, one at a time.
 const TIMED_TASKS: usize = 1_000;
-/// Tasks that go that way first and are not counted: connections, caches.
-const WARM_UP: usize = 50;
+/// The same after pauses, which take time.
+const TIMED_AFTER_PAUSE: usize = 200;
+/// Such a pause: processors sleep, and their caches are somebody else's.
+const TIMED_PAUSE: Duration = Duration::from_millis(10);
 /// The group of tasks that are only submitted; no worker serves it.
 const UNSERVED: &str = "bench-unserved";
 /// How often stats are asked for while something is awaited.
@@ -123,7 +126,8 @@ pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
     let (drain_per_s, history_lag_s) = bench.drain().await?;
     say("bench: timing single tasks on an idle system");
     sync::measure(server.folder(), &mut raw)?;
-    let latency_ms = bench.time_single_tasks().await?;
+    let timed = latency::time(&bench.client, TIMED_TASKS, Duration::ZERO).await?;
+    let rested = latency::time(&bench.client, TIMED_AFTER_PAUSE, TIMED_PAUSE).await?;
     sync::measure(server.folder(), &mut raw)?;
     server.still_runs()?;
     for worker in &mut workers {
@@ -157,7 +161,9 @@ pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
         submit_batch_per_s,
         submit_array_ms,
         drain_per_s,
-        latency_ms,
+        latency_ms: timed.start,
+        latency_after_pause_ms: rested.start,
+        round_trip_ms: timed.round_trip,
         history_lag_s,
         rss_bytes_per_queued_task: grown.map(|bytes| bytes as f64 / tasks as f64),
         syncs,
@@ -311,45 +317,5 @@ impl Bench {
         }
         let rate = per_second(self.load.tasks, begun);
         Ok((rate, self.caught_up().await?.as_secs_f64()))
-    }
-
-    /// Submits single tasks that carry the time of their submit, each after the one before has
-    /// ended; their outputs say how long they took to reach their handlers.
-    async fn time_single_tasks(&self) -> Result<LatencyMillis, BenchError> {
-        let mut position = 0;
-        for _ in 0..WARM_UP + TIMED_TASKS {
-            let payload = Some(now().to_string().into_bytes().into());
-            let spec = TaskSpec {
-                payload,
-                ..empty(TIMED)
-            };
-            let ids = vec![self.client.submit(spec).await?.id];
-            let request = WaitRequest {
-                ids,
-                ..WaitRequest::default()
-            };
-            position = self.client.wait(request, None, |_| {}).await?.position;
-        }
-        let query = TasksQuery {
-            group: Some(TIMED.to_owned()),
-            limit: Some(LIST_LIMIT),
-            position: Some(position),
-            ..TasksQuery::default()
-        };
-        let mut page = self.client.list(&query).await?.items;
-        page.sort_by_key(|task| task.submitted_at);
-        let mut millis = Quantiles::default();
-        for task in page.iter().skip(WARM_UP) {
-            let text = task
-                .output
-                .as_ref()
-                .and_then(|output| output.as_text())
-                .unwrap_or_default();
-            let nanoseconds: u64 = text.parse().map_err(|_| BenchError::NoTime {
-                got: text.to_owned(),
-            })?;
-            millis.add(nanoseconds as f64 / 1e6);
-        }
-        Ok(LatencyMillis::from(&millis))
     }
 }

@@ -147,3 +147,85 @@ impl Ends {
         self.sweep_at = self.calls.len() * 2;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    const NOON: Duration = Duration::from_secs(43_200);
+
+    fn call(tasks: &[u64]) -> EndsCall {
+        EndsCall {
+            tasks: tasks.iter().map(|task| TaskId(*task)).collect(),
+            patience: Duration::from_secs(1),
+            reply: Box::new(|_| {}),
+        }
+    }
+
+    fn phases(answered: Vec<Answered>) -> Vec<Vec<Phase>> {
+        answered.into_iter().map(|answer| answer.ended).collect()
+    }
+
+    #[test]
+    fn a_call_hears_when_the_last_of_its_tasks_has_ended() {
+        let mut ends = Ends::default();
+        assert!(ends.begin(call(&[1, 2, 2]), NOON, |_| true).is_none());
+        assert!(ends.begin(call(&[2]), NOON, |_| true).is_none());
+        assert!(ends.ended(TaskId(1), Phase::Succeeded).is_empty());
+        assert!(ends.ended(TaskId(7), Phase::Failed).is_empty());
+        let answered = phases(ends.ended(TaskId(2), Phase::Failed));
+        assert_eq!(
+            answered,
+            [vec![Phase::Succeeded, Phase::Failed], vec![Phase::Failed]]
+        );
+        assert!(ends.ended(TaskId(2), Phase::Failed).is_empty());
+        assert!(ends.calls.is_empty() && ends.watched.is_empty());
+    }
+
+    #[test]
+    fn what_ended_a_moment_ago_is_remembered_and_what_is_not_known_is_not_guessed() {
+        let mut ends = Ends::default();
+        ends.remember(TaskId(1), Phase::Failed);
+        ends.remember(TaskId(1), Phase::Succeeded);
+        let answer = |ends: &mut Ends, tasks: &[u64]| {
+            let answer = ends.begin(call(tasks), NOON, |_| false);
+            answer.expect("nothing to wait for").0
+        };
+        assert_eq!(
+            answer(&mut ends, &[1]),
+            Some(vec![Phase::Succeeded]),
+            "its last end"
+        );
+        assert_eq!(answer(&mut ends, &[1, 3]), None);
+        for task in 10..10 + REMEMBERED as u64 {
+            ends.remember(TaskId(task), Phase::Succeeded);
+        }
+        assert_eq!(answer(&mut ends, &[1]), None, "long ago");
+        // A task that ended and lives again is waited for.
+        assert!(ends.begin(call(&[10]), NOON, |_| true).is_none());
+    }
+
+    #[test]
+    fn calls_that_nobody_listens_to_are_forgotten() {
+        let mut ends = Ends::default();
+        for task in 0..1_000 {
+            let later = NOON + Duration::from_secs(task);
+            assert!(ends.begin(call(&[task]), later, |_| true).is_none());
+        }
+        assert!(ends.calls.len() <= 64, "{}", ends.calls.len());
+        assert_eq!(ends.calls.len(), ends.watched.len());
+        let heard = Arc::new(Mutex::new(0));
+        let told = Arc::clone(&heard);
+        let last = EndsCall {
+            reply: Box::new(move |_| *told.lock().unwrap() += 1),
+            ..call(&[5])
+        };
+        assert!(ends.begin(last, NOON, |_| true).is_none());
+        for answer in ends.ended(TaskId(5), Phase::Succeeded) {
+            (answer.reply)(Ok(None));
+        }
+        assert_eq!(*heard.lock().unwrap(), 1);
+    }
+}

@@ -582,3 +582,51 @@ fn a_stale_epoch_is_refused() {
     assert_eq!(refused, Err(Rejection::StaleEpoch { current: 1, got: 1 }));
     assert_eq!(world.owner.run(Command::RenewTerm), Ok(Answer::Done));
 }
+
+#[test]
+fn who_waits_for_an_end_hears_of_it_when_it_is_durable_and_not_before() {
+    let mut world = World::new();
+    world.durable_turn([Input::Join(hello("w", false), world.session(1, "w"))]);
+    world.durable_turn([world.submit(2)]);
+    world.said();
+    let await_ends = |world: &World, name, task| {
+        Input::AwaitEnds(EndsCall {
+            tasks: vec![capataz_engine::TaskId(task)],
+            patience: Duration::from_secs(60),
+            reply: world.reply(name),
+        })
+    };
+    let early = await_ends(&world, "early", 1);
+    world.durable_turn([early]);
+    let ended = Input::Reports {
+        worker: WorkerId(0),
+        started: Vec::new(),
+        ended: vec![succeeded(1, 1)],
+    };
+    let record = world.turn([ended]).expect("a record");
+    // It has ended, but that is not durable yet.
+    let late = await_ends(&world, "late", 1);
+    assert!(world.turn([late]).is_none(), "a question makes no record");
+    assert!(world.said().is_empty());
+    let durable = record.expected.advance(1);
+    world.owner.durable(durable);
+    let said = world.said();
+    let heard = format!("Some(([Succeeded], {durable:?}))");
+    assert!(said.contains(&format!("early: {heard}")), "{said:?}");
+    assert!(said.contains(&format!("late: {heard}")), "{said:?}");
+    let cancel = Command::Cancel {
+        key: capataz_engine::TaskId(2).key(),
+        note: String::new(),
+    };
+    let of_cancelled = await_ends(&world, "cancelled", 2);
+    world.durable_turn([of_cancelled, Input::Command(cancel, world.reply("cancel"))]);
+    let said = world.said();
+    let heard = said.iter().find(|line| line.starts_with("cancelled: "));
+    assert!(
+        heard.is_some_and(|line| line.contains("Cancelled")),
+        "{said:?}"
+    );
+    let unknown = await_ends(&world, "unknown", 99);
+    world.durable_turn([unknown]);
+    assert_eq!(world.said(), ["unknown: None"], "the store knows more");
+}
