@@ -18,6 +18,8 @@ use super::Reply;
 const REMEMBERED: usize = 4_096;
 /// Tasks that are watched at once at the most, so that memory is bounded.
 const WATCHED: usize = 1 << 20;
+/// Fewer calls than these are not worth looking through.
+const SWEPT_FROM: usize = 64;
 
 /// A call that waits for tasks to end.
 pub struct EndsCall {
@@ -52,7 +54,7 @@ pub(crate) struct Ends {
     watched: HashMap<TaskId, Vec<u64>>,
     calls: BTreeMap<u64, Waiting>,
     last: u64,
-    /// Calls after whose coming those are looked for that nobody listens to.
+    /// With so many calls, those whose time is over are looked for.
     sweep_at: usize,
 }
 
@@ -135,7 +137,7 @@ impl Ends {
 
     /// Forgets calls whose time is over, each time their number has doubled.
     fn sweep(&mut self, now: Duration) {
-        if self.calls.len() < self.sweep_at.max(64) {
+        if self.calls.len() < self.sweep_at.max(SWEPT_FROM) {
             return;
         }
         self.calls.retain(|_, call| call.until > now);
@@ -214,7 +216,7 @@ mod tests {
             let later = NOON + Duration::from_secs(task);
             assert!(ends.begin(call(&[task]), later, |_| true).is_none());
         }
-        assert!(ends.calls.len() <= 64, "{}", ends.calls.len());
+        assert!(ends.calls.len() <= SWEPT_FROM, "{}", ends.calls.len());
         assert_eq!(ends.calls.len(), ends.watched.len());
         let heard = Arc::new(Mutex::new(0));
         let told = Arc::clone(&heard);
