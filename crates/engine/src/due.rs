@@ -178,16 +178,15 @@ impl RunContext<'_> {
         if node.kind != NodeKind::FanOut || !ran {
             return None;
         }
-        let outputs = &step.outputs;
-        let last = outputs.range(..limits::FAN_OUT).next_back();
-        let count = last.map_or(0, |(last, _)| last + 1);
-        let of = |element| outputs.get(&element).cloned().unwrap_or_default();
+        let count = step.fan.as_ref().map_or(0, |fan| fan.count);
+        let count = count.min(limits::FAN_OUT);
+        let of = |element| step.outputs.get(&element).cloned().unwrap_or_default();
         Some((0..count).map(of).collect())
     }
 
     /// The items of a fan-out that is open, as a JSON list.
     pub fn items(&self, step: u32) -> Option<&Bytes> {
-        Some(&self.run.step(step)?.fan.as_ref()?.items)
+        Some(&self.run.step(step)?.open_fan()?.items)
     }
 
     /// The state of a step, by its name on the wire.

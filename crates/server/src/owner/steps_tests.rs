@@ -308,3 +308,33 @@ steps:
     assert_eq!(results.collect::<Vec<_>>(), ["1", "2", "3"]);
     assert_eq!(world.owner.state().next_due(), None);
 }
+
+#[test]
+fn what_a_fan_out_returned_has_a_gap_for_each_element_that_failed() {
+    let mut world = World::new();
+    let run = world.start(
+        "
+name: gaps
+parameters: { empty: { type: list, default: [] } }
+result: { some: '${outputs.some}', none: '${outputs.none}', told: '${outputs.after}' }
+steps:
+  - { id: some, group: g, for_each: [0, 1, 2, 3], payload: '${item}', allow_failure: true }
+  - { id: none, group: g, for_each: params.empty, payload: '${item}' }
+  - { id: after, group: g, after: some, payload: { told: '${outputs.some}' } }
+",
+        &json!({}),
+    );
+    // The first and the last fail.
+    world.work(|spec| match payload(spec) {
+        Value::Number(number) => (1..3).contains(&number.as_i64()?).then(|| json!(number)),
+        told => Some(told["told"].clone()),
+    });
+    let expected = json!({
+        "some": [null, 1, 2, null],
+        "none": [],
+        "told": [null, 1, 2, null],
+    });
+    let (phase, said) = world.end_of(run).expect("its end");
+    assert_eq!(phase, RunPhase::Succeeded);
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), expected);
+}
