@@ -47,7 +47,16 @@ impl State {
         if let Some(workflow) = self.runs.due_workflow() {
             return Some(Due::Workflow(workflow));
         }
-        let id = self.runs.due_run()?;
+        self.due_of(self.runs.due_run()?)
+    }
+
+    /// The next thing to do about runs that starts no task: it is done even when there is no room
+    /// for more. Runs end then, cancelled ones among them, and none begins.
+    pub fn next_decision(&self) -> Option<Due> {
+        self.due_of(self.runs.undecided_run()?)
+    }
+
+    fn due_of(&self, id: RunId) -> Option<Due> {
         let run = self.run(id)?;
         let Some(due) = run.due.first().filter(|_| !run.cancelled) else {
             let asks = run.plan.version.settings.asks_at_end && run.bad == 0 && !run.cancelled;

@@ -38,10 +38,11 @@ impl Owner {
     /// Does what runs wait for, until nothing is due or the turn is full.
     pub(super) fn advance_runs(&mut self) {
         for _ in 0..TURN_STEPS {
-            if self.is_turn_full() || !self.has_work_on_runs() {
+            if self.is_turn_full() {
                 return;
             }
-            let Some(command) = self.state.next_due().and_then(|due| self.work_out(due)) else {
+            let due = self.next_work_on_runs();
+            let Some(command) = due.and_then(|due| self.work_out(due)) else {
                 return;
             };
             if let Err(rejection) = self.run(command) {
@@ -52,10 +53,13 @@ impl Owner {
         }
     }
 
-    /// Whether something about runs is to be done, and may be: new tasks need room.
-    pub(super) fn has_work_on_runs(&self) -> bool {
+    /// What is to be done next about runs, and may be: new tasks need room, decisions make some.
+    pub(super) fn next_work_on_runs(&self) -> Option<Due> {
         let room = self.journal_room && self.store_room && self.lag <= self.options.lag_max;
-        room && self.state.next_due().is_some()
+        match room {
+            true => self.state.next_due(),
+            false => self.state.next_decision(),
+        }
     }
 
     fn work_out(&mut self, due: Due) -> Option<Command> {

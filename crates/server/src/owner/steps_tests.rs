@@ -338,3 +338,42 @@ steps:
     assert_eq!(phase, RunPhase::Succeeded);
     assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), expected);
 }
+
+#[test]
+fn a_cancelled_run_ends_although_there_is_no_room_for_new_tasks() {
+    let mut world = World::new();
+    let run = world.start(
+        "
+name: wide
+steps:
+  - { id: a, group: g, for_each: [0, 1, 2], parallelism: 1, payload: '${item}' }
+  - { id: b, group: other, payload: {} }
+",
+        &json!({}),
+    );
+    world.turn([Input::JournalRoom(false)]);
+    let note = String::new();
+    world.ask(Command::CancelRun { run, note });
+    let (phase, _) = world.end_of(run).expect("its end");
+    assert_eq!(phase, RunPhase::Cancelled);
+    assert_eq!(world.owner.state().next_due(), None);
+}
+
+#[test]
+fn without_room_steps_end_and_none_begins() {
+    let mut world = World::new();
+    let definition = "
+name: two
+steps:
+  - { id: a, group: g, payload: {} }
+  - { id: b, group: g, after: a, payload: {} }
+";
+    let run = world.start(definition, &json!({}));
+    world.turn([Input::JournalRoom(false)]);
+    world.work(|_| Some(json!({})));
+    assert_eq!(world.decided(), ["0 succeeded"]);
+    world.turn([Input::JournalRoom(true)]);
+    world.work(|_| Some(json!({})));
+    assert_eq!(world.decided(), ["0 succeeded", "1 succeeded"]);
+    assert!(world.end_of(run).is_some());
+}

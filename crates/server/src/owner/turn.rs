@@ -234,7 +234,7 @@ impl Owner {
         if !self.has_room_in_flight() {
             return None;
         }
-        if self.has_work_on_runs() {
+        if self.next_work_on_runs().is_some() {
             return Some(self.now.mono);
         }
         let timer = self.state.next_timer().map(|at| {
