@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::Owner;
 use crate::convert;
-use crate::workflow::{RunBody, Wishes, compiled, new_run};
+use crate::workflow::{RunBody, Wishes, compiled, conflict_key, new_run};
 
 /// Things done about runs in one turn: a turn is one sync, and callers wait for it.
 const TURN_STEPS: usize = 1_024;
@@ -200,9 +200,13 @@ fn successor(
         return Ok(None);
     }
     let given = workflow.repeat_params(scope).map_err(told)?;
+    // A key that the caller gave goes on with it; the workflow's own may follow from parameters.
+    let own = conflict_key(workflow, scope.params()).map_err(told)?;
+    let conflict = context.conflict().filter(|key| own.as_deref() != Some(key));
     let wishes = Wishes {
         tags: RunBody::read(context.body()).tags,
         priority: Some(context.priority()),
+        conflict: conflict.map(str::to_owned),
         expected: context.expected().to_vec(),
         repeats: Some((context.id(), context.repetition() + 1)),
         ..Wishes::default()

@@ -340,6 +340,45 @@ steps:
 }
 
 #[test]
+fn the_conflict_key_that_a_caller_gave_goes_on_with_the_run_that_repeats() {
+    let definition = "
+name: again
+parameters: { n: { type: integer, default: 0 } }
+KEY
+repeat: { until: 'params.n >= 1', params: { n: '${params.n + 1}' } }
+steps: [{ id: a, noop: true }]
+";
+    let own = "conflict_key: 'key-${params.n}'";
+    let keys = |key: &str, given: Option<&str>| {
+        let mut world = World::new();
+        let compiled = crate::workflow::compile(&definition.replace("KEY", key));
+        let Compiled { workflow, version } = compiled.unwrap_or_else(|refusal| panic!("{refusal}"));
+        let wishes = Wishes {
+            conflict: given.map(str::to_owned),
+            ..Wishes::default()
+        };
+        let run = new_run(&workflow, &serde_json::Map::new(), wishes).expect("it fits");
+        world.ask(Command::StartRun(Box::new(StartRun {
+            request: None,
+            workflow: "again".to_owned(),
+            version: Which::Given(Box::new(version)),
+            run,
+            waits_for_conflict: true,
+        })));
+        let events = world.events.lock().unwrap();
+        let keys = events.iter().filter_map(|event| match &event.change {
+            Change::RunStarted { new, .. } => Some(new.conflict.clone().unwrap_or_default()),
+            _ => None,
+        });
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(keys("", Some("given")), ["given", "given"]);
+    assert_eq!(keys(own, Some("given")), ["given", "given"]);
+    assert_eq!(keys(own, None), ["key-0", "key-1"]);
+    assert_eq!(keys("", None), ["", ""]);
+}
+
+#[test]
 fn a_cancelled_run_ends_although_there_is_no_room_for_new_tasks() {
     let mut world = World::new();
     let run = world.start(
