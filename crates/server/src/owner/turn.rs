@@ -377,6 +377,9 @@ impl Owner {
                 self.forget_body(*key);
                 self.tell_end(*key, *phase);
             }
+            Change::Revived { key, .. } if key.index().is_none() => {
+                self.ends.lives_again(key.task());
+            }
             Change::Joined { worker, .. } => {
                 let deadline = self.now.mono + self.options.lost_after();
                 self.leases.arm(Holder::Worker(*worker), deadline);
