@@ -205,7 +205,9 @@ impl State {
             return;
         };
         run.extend(version.clone());
-        self.touch_whole_run(id);
+        if !planted(Bug::AddedStepsNotStored) {
+            self.touch_whole_run(id);
+        }
         self.refresh_run(id);
     }
 

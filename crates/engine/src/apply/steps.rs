@@ -164,7 +164,7 @@ impl State {
         if had_items {
             self.touch(EntryKey::FanItems(id, step));
         }
-        if message.is_some() {
+        if message.is_some() && !planted(Bug::MessageNotStored) {
             self.touch(EntryKey::Run(id));
         }
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use capataz_api::limits::{AFFINITY_KEYS, PAYLOAD_BYTES};
 use capataz_api::proto;
 use capataz_api::spec::parse_task;
+use capataz_engine::planted::{Bug, planted};
 use capataz_engine::{Begin, Closing, Command, Due, NewRun, RunContext, RunId};
 use capataz_workflow::{EvaluationError, Inputs, Output, Place, Scope, Workflow};
 use prost::Message;
@@ -196,7 +197,8 @@ fn successor(
 ) -> Result<Option<NewRun>, String> {
     let done = workflow.repeat_until(scope).map_err(told)?;
     let most = workflow.repeat_max().unwrap_or(1);
-    if done.unwrap_or(true) || context.repetition().saturating_add(1) >= most {
+    let is_last = context.repetition().saturating_add(1) >= most;
+    if done.unwrap_or(true) || is_last && !planted(Bug::RepeatedWithoutEnd) {
         return Ok(None);
     }
     let given = workflow.repeat_params(scope).map_err(told)?;
