@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::id::Key;
 use crate::limits;
+use crate::planted::{Bug, planted};
 use crate::reason::Phase;
 use crate::run::{RunId, StepReason};
 use crate::state::{Run, State, Status, Task};
@@ -47,7 +48,16 @@ impl State {
         if let Some(workflow) = self.runs.due_workflow() {
             return Some(Due::Workflow(workflow));
         }
-        let id = self.runs.due_run()?;
+        self.due_of(self.runs.due_run()?)
+    }
+
+    /// The next thing to do about runs that starts no task: it is done even when there is no room
+    /// for more. Runs end then, cancelled ones among them, and none begins.
+    pub fn next_decision(&self) -> Option<Due> {
+        self.due_of(self.runs.undecided_run()?)
+    }
+
+    fn due_of(&self, id: RunId) -> Option<Due> {
         let run = self.run(id)?;
         let Some(due) = run.due.first().filter(|_| !run.cancelled) else {
             let asks = run.plan.version.settings.asks_at_end && run.bad == 0 && !run.cancelled;
@@ -178,16 +188,18 @@ impl RunContext<'_> {
         if node.kind != NodeKind::FanOut || !ran {
             return None;
         }
-        let outputs = &step.outputs;
-        let last = outputs.range(..limits::FAN_OUT).next_back();
-        let count = last.map_or(0, |(last, _)| last + 1);
-        let of = |element| outputs.get(&element).cloned().unwrap_or_default();
+        if planted(Bug::FanOutputsClosedUp) {
+            return Some(step.outputs.values().cloned().collect());
+        }
+        let count = step.fan.as_ref().map_or(0, |fan| fan.count);
+        let count = count.min(limits::FAN_OUT);
+        let of = |element| step.outputs.get(&element).cloned().unwrap_or_default();
         Some((0..count).map(of).collect())
     }
 
     /// The items of a fan-out that is open, as a JSON list.
     pub fn items(&self, step: u32) -> Option<&Bytes> {
-        Some(&self.run.step(step)?.fan.as_ref()?.items)
+        Some(&self.run.step(step)?.open_fan()?.items)
     }
 
     /// The state of a step, by its name on the wire.

@@ -91,6 +91,22 @@ pub enum Bug {
     HoldOfRunsIgnored,
     /// A restart does not count the runs that are under way.
     RunsUncountedAtRestart,
+    /// Steps that were added to a run are missing from the store.
+    AddedStepsNotStored,
+    /// The id of the request that added steps to a run is not recorded.
+    AdditionNotJournaled,
+    /// A run that repeats is started twice.
+    SuccessorStartedTwice,
+    /// Runs repeat beyond their bound.
+    RepeatedWithoutEnd,
+    /// What an attempt that failed returned is kept for other steps.
+    LosingOutputKept,
+    /// The message that a step has altered is missing from the store.
+    MessageNotStored,
+    /// Elements of a fan-out that returned nothing are left out of what it returned.
+    FanOutputsClosedUp,
+    /// Whoever waits for tasks hears of their end before that is durable.
+    EndToldBeforeSync,
 }
 
 #[cfg(feature = "planted")]

@@ -177,7 +177,7 @@ impl State {
                         _ => Phase::Blocked,
                     },
                     after: before.take(most).collect(),
-                    unstarted: step.fan.as_ref().map_or(0, |fan| fan.count - fan.next),
+                    unstarted: step.open_fan().map_or(0, |fan| fan.count - fan.next),
                     tasks: Vec::new(),
                 })
             })

@@ -153,7 +153,7 @@ pub fn new_run(
     }
     let conflict = match wishes.conflict {
         Some(key) => Some(key),
-        None => workflow.conflict_key(&scope)?,
+        None => conflict_key(workflow, &parameters)?,
     };
     let message = workflow.message(&scope)?;
     let message = message.map_or_else(Bytes::new, |message| Bytes::from(message.to_string()));
@@ -181,6 +181,14 @@ pub fn new_run(
         repetition: repetition.unwrap_or(0),
         previous,
     })
+}
+
+/// The conflict key of a run with these parameters, unless its caller gives it another.
+pub(crate) fn conflict_key(
+    workflow: &Workflow,
+    parameters: &Value,
+) -> Result<Option<String>, EvaluationError> {
+    workflow.conflict_key(&Beginning { parameters })
 }
 
 /// How long each step takes: as the history shows, or else as its author says, or else, when

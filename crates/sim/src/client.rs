@@ -4,29 +4,20 @@ use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use capataz_api::proto;
-use capataz_engine::{Command, Key, OnLost, PodSettings, Request, TaskId};
+use capataz_engine::{Key, Request};
 use capataz_server::convert;
 use capataz_server::owner::{Called, Input};
 use prost::Message;
 
+use crate::additions::AddAsk;
 use crate::clock::{MS, SECOND, Time};
 use crate::figures::Fault;
-use crate::mutant::Mutant;
 use crate::run_calls::RunAsk;
 use crate::spoken::Spoken;
-use crate::work::Work;
 use crate::world::{Happening, World};
 
 /// How long a client repeats a call: half as long as the master remembers it.
 const PATIENCE: Time = 300 * SECOND;
-/// Dedup keys that clients choose from: few, so that they meet.
-const DEDUP_KEYS: u64 = 40;
-/// Live tasks from which on clients submit no more.
-const BUSY: u64 = 60;
-/// Calls about runs in a hundred, where there are workflows.
-const RUN_PERCENT: u64 = 35;
-/// Payload numbers from here on belong to dedup keys.
-const DEDUP_NUMBERS: u64 = 1 << 40;
 
 /// A call of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +61,10 @@ pub(crate) enum Kind {
         step: Option<String>,
         descendants: bool,
     },
+    /// A running step adds others to its run.
+    AddSteps(AddAsk),
+    /// Whether tasks have ended, as soon as they have.
+    Await { tasks: Vec<u64> },
 }
 
 /// What a client is told.
@@ -87,7 +82,7 @@ pub(crate) enum Told {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) kind: Kind,
-    request: [u8; 16],
+    pub(crate) request: [u8; 16],
     first_at: Time,
     /// The leader's time of the newest record when the call was first made.
     recorded_at: u64,
@@ -97,12 +92,22 @@ pub(crate) struct Call {
     waits: bool,
 }
 
+impl Call {
+    /// Its id with the hash of what is asked under it.
+    pub(crate) fn request(&self) -> Request {
+        Request {
+            id: u128::from_be_bytes(self.request),
+            content: convert::hash(format!("{:?}", self.kind).as_bytes()),
+        }
+    }
+}
+
 /// A client.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     pub(crate) calls: Vec<Call>,
     /// Tasks it knows of.
-    known: Vec<u64>,
+    pub(crate) known: Vec<u64>,
     /// Runs it knows of.
     pub(crate) runs: Vec<u64>,
 }
@@ -124,90 +129,6 @@ impl World {
         self.call(client, kind);
         let pause = self.chance.below(self.options.call_pause * 2);
         self.plan(self.now + pause, Happening::ClientStep(client));
-    }
-
-    fn draw_call(&mut self, client: usize) -> Kind {
-        if !self.flows.is_empty() && self.chance.percent(RUN_PERCENT) {
-            return self.draw_run_call(client);
-        }
-        let known = &self.clients[client].known;
-        let task = (!known.is_empty()).then(|| known[self.chance.index(known.len())]);
-        // More than can be done soon would only wait.
-        let most = if self.is_busy() { 26 } else { 100 };
-        match (self.chance.below(most), task) {
-            (0..12, Some(task)) => Kind::Cancel { task },
-            (12..20, Some(task)) => Kind::Retry {
-                key: self.draw_unit(task),
-            },
-            (20..23, _) => Kind::SetGroup {
-                group: self.chance.index(self.options.groups),
-                paused: self.chance.percent(30),
-                max_running: self
-                    .chance
-                    .percent(50)
-                    .then(|| 1 + self.chance.below(4) as u32),
-            },
-            (23..26, _) => Kind::Count,
-            _ => {
-                let count = self.chance.between(1, 4);
-                let bodies = (0..count).map(|_| self.draw_task());
-                Kind::Submit {
-                    bodies: bodies.collect(),
-                }
-            }
-        }
-    }
-
-    /// Whether more would only wait.
-    pub(crate) fn is_busy(&self) -> bool {
-        let live = self.master.process.as_ref();
-        live.is_none_or(|process| process.owner.state().live_tasks() > BUSY)
-    }
-
-    /// The task itself, or an element if it is an array.
-    fn draw_unit(&mut self, task: u64) -> Key {
-        let id = TaskId(task);
-        match self.ledger.elements(task) {
-            Some(count) => id.element(self.chance.below(u64::from(count)) as u32),
-            None => id.key(),
-        }
-    }
-
-    fn draw_task(&mut self) -> Bytes {
-        let chance = &mut self.chance;
-        let mut spec = proto::TaskSpec {
-            group: format!("g{}", chance.index(self.options.groups)),
-            priority: Some(chance.between(1, 9) as u32),
-            max_attempts: Some(chance.between(1, 3) as u32),
-            max_lost: Some(chance.below(4) as u32),
-            ..proto::TaskSpec::default()
-        };
-        if chance.percent(15) {
-            // The content follows from the key, most of the time.
-            let (key, variant) = (chance.below(DEDUP_KEYS), u64::from(chance.percent(10)));
-            let number = DEDUP_NUMBERS + key * 2 + variant;
-            let mut own = crate::chance::Chance::new(number);
-            spec.group = "g0".to_owned();
-            (spec.priority, spec.max_attempts) = (None, None);
-            spec.dedup_key = Some(format!("key {key}"));
-            spec.payload = Some(Work::draw(&mut own, number, false).payload());
-            self.ledger.expect(number);
-            return spec.encode_to_vec().into();
-        }
-        if chance.percent(10) {
-            spec.delay_us = Some(chance.below(20 * SECOND));
-        }
-        if chance.percent(5) {
-            spec.expires_in_us = Some(chance.below(60 * SECOND));
-        }
-        if chance.percent(8) {
-            spec.count = Some(chance.between(1, 6) as u32);
-        }
-        self.last_number += 1;
-        let work = Work::draw(chance, self.last_number, !self.options.calm);
-        spec.payload = Some(work.payload());
-        self.ledger.expect(work.number);
-        spec.encode_to_vec().into()
     }
 
     /// Makes a call; it is repeated until it is answered.
@@ -242,6 +163,11 @@ impl World {
             call.given_up = true;
             return;
         }
+        let again = match call.kind {
+            // Who waits need not be answered soon.
+            Kind::Await { .. } => (10 * SECOND, 20 * SECOND),
+            _ => (SECOND, 4 * SECOND),
+        };
         let trouble = self.trouble();
         let mut copies = 1;
         if trouble && self.chance.percent(10) {
@@ -256,7 +182,7 @@ impl World {
             let delay = self.chance.between(50, self.options.delay_max);
             self.plan(self.now + delay, Happening::CallArrives(id));
         }
-        let again = self.chance.between(SECOND, 4 * SECOND);
+        let again = self.chance.between(again.0, again.1);
         self.plan(self.now + again, Happening::CallAgain(id));
     }
 
@@ -279,99 +205,8 @@ impl World {
         self.input(Input::Command(command, Box::new(reply)));
     }
 
-    /// What a call asks of the owner; `None` when it is dealt with already.
-    fn command(&mut self, id: CallId) -> Option<Command> {
-        let process = self.master.process.as_ref()?;
-        let call = &self.clients[id.client].calls[id.call];
-        let request = Request {
-            id: u128::from_be_bytes(call.request),
-            content: convert::hash(format!("{:?}", call.kind).as_bytes()),
-        };
-        let once = |command| Command::Once {
-            request,
-            command: Box::new(command),
-        };
-        let command = match &call.kind {
-            Kind::Submit { bodies } => match convert::submission(&call.request, bodies.clone()) {
-                Ok(submission) => Command::Submit(submission),
-                Err(error) => {
-                    self.violate(format!("a submit is refused: {error}"));
-                    return None;
-                }
-            },
-            Kind::Cancel { .. } if self.mutant == Some(Mutant::CancelAnsweredOnly) => {
-                self.answer(id, Told::Done(Vec::new()));
-                return None;
-            }
-            Kind::Cancel { task } => once(Command::Cancel {
-                key: TaskId(*task).key(),
-                note: String::new(),
-            }),
-            // The store must have seen the task end.
-            Kind::Retry { .. } if self.master.store.position() < process.owner.tail() => {
-                self.wait_for_store(id);
-                return None;
-            }
-            Kind::Retry { key } => match self.master.store.revival(*key) {
-                Some(revival) => once(Command::Retry(revival)),
-                None => {
-                    self.answer(id, Told::Refused);
-                    return None;
-                }
-            },
-            Kind::SetPod { pod, hold } => once(Command::SetPod {
-                pod: format!("p{pod}"),
-                settings: self.pod_settings(*hold),
-            }),
-            Kind::ReleasePod { pod } => once(Command::ReleasePod { pod: pod.clone() }),
-            Kind::Count => {
-                self.count(id);
-                return None;
-            }
-            Kind::SetGroup {
-                group,
-                paused,
-                max_running,
-            } => once(Command::SetGroup {
-                group: format!("g{group}"),
-                max_running: Some(*max_running),
-                paused: Some(*paused),
-            }),
-            Kind::Register { .. }
-            | Kind::StartRun(_)
-            | Kind::CancelRun { .. }
-            | Kind::PauseRun { .. } => self.run_command(&call.kind, request)?,
-            Kind::Reopen { run, .. } => match self.reopening(&call.kind) {
-                Some(reopening) => once(Command::Reopen(reopening)),
-                None if self.master.store.position() < process.owner.tail() => {
-                    self.wait_for_store(id);
-                    return None;
-                }
-                None => {
-                    let run = *run;
-                    self.no_archive(id, run);
-                    return None;
-                }
-            },
-        };
-        Some(command)
-    }
-
-    /// Asks how many tasks live, and for the position at which that is true.
-    fn count(&mut self, id: CallId) {
-        let spoken = Arc::clone(&self.master.spoken);
-        self.input(Input::Query(Box::new(move |state, position| {
-            // What is counted does not matter, only when it is told.
-            let _ = state.live_tasks();
-            Box::new(move || {
-                let mut spoken = spoken.lock().unwrap_or_else(PoisonError::into_inner);
-                spoken.push(Spoken::Count(id, position));
-            })
-        })));
-    }
-
     /// Copies of a call wait together.
-    fn wait_for_store(&mut self, id: CallId) {
+    pub(crate) fn wait_for_store(&mut self, id: CallId) {
         let call = &mut self.clients[id.client].calls[id.call];
         if !std::mem::replace(&mut call.waits, true) {
             self.plan(self.now + 20 * MS, Happening::CallGoesOn(id));
@@ -382,15 +217,6 @@ impl World {
     pub(crate) fn go_on(&mut self, id: CallId) {
         self.clients[id.client].calls[id.call].waits = false;
         self.call_arrives(id);
-    }
-
-    fn pod_settings(&self, hold: bool) -> PodSettings {
-        let hold = hold && self.mutant != Some(Mutant::HoldIgnored);
-        PodSettings {
-            slots: Some(self.options.slots),
-            on_lost: Some(if hold { OnLost::Hold } else { OnLost::Time }),
-            paused: None,
-        }
     }
 
     /// The master answers; the answer may get lost.
@@ -450,9 +276,17 @@ impl World {
 
     /// Calls that wait for an answer.
     pub(crate) fn open_calls(&self) -> usize {
+        self.open().count()
+    }
+
+    /// Those of them that change something. The others may wait for what operators are to do.
+    pub(crate) fn open_changes(&self) -> usize {
+        let changes = |call: &&Call| !matches!(call.kind, Kind::Await { .. });
+        self.open().filter(changes).count()
+    }
+
+    fn open(&self) -> impl Iterator<Item = &Call> {
         let calls = self.clients.iter().flat_map(|client| &client.calls);
-        calls
-            .filter(|call| call.told.is_none() && !call.given_up)
-            .count()
+        calls.filter(|call| call.told.is_none() && !call.given_up)
     }
 }

@@ -1,7 +1,9 @@
-//! What was done in simulations: events, and faults by kind.
+//! What was done in simulations: events, what runs did, and faults by kind.
 
 use std::collections::BTreeMap;
 use std::fmt;
+
+use crate::covered::{Counts, Covered};
 
 /// Seeds from which on every kind of fault must have occurred: fewer may miss one by chance.
 const REPRESENTATIVE: u64 = 200;
@@ -87,16 +89,20 @@ impl Fault {
 
     /// The name in figures and traces.
     pub fn name(self) -> String {
-        let camel = format!("{self:?}");
-        let mut name = String::new();
-        for letter in camel.chars() {
-            if letter.is_ascii_uppercase() && !name.is_empty() {
-                name.push('_');
-            }
-            name.push(letter.to_ascii_lowercase());
-        }
-        name
+        snake(&format!("{self:?}"))
     }
+}
+
+/// The name of a variant as it is printed.
+pub(crate) fn snake(camel: &str) -> String {
+    let mut name = String::new();
+    for letter in camel.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
 }
 
 /// Sums over seeds. Printed, it is the closing line: no time and no rate, so that two runs of the
@@ -113,12 +119,8 @@ pub struct Figures {
     pub acknowledged: u64,
     /// Attempts whose sandbox ran.
     pub attempts: u64,
-    /// Runs of workflows on record.
-    pub runs: u64,
-    /// Steps that were decided.
-    pub steps: u64,
-    /// Fan-outs that were opened.
-    pub fan_outs: u64,
+    /// What runs and their steps did, by kind.
+    pub covered: BTreeMap<Covered, u64>,
     /// Faults by kind.
     pub faults: BTreeMap<Fault, u64>,
 }
@@ -129,6 +131,18 @@ impl Figures {
         *self.faults.entry(fault).or_default() += 1;
     }
 
+    /// Adds what runs did.
+    pub(crate) fn cover(&mut self, counts: &Counts) {
+        for (kind, count) in counts {
+            *self.covered.entry(*kind).or_default() += count;
+        }
+    }
+
+    /// How often something occurred.
+    pub fn of(&self, kind: Covered) -> u64 {
+        self.covered.get(&kind).copied().unwrap_or(0)
+    }
+
     /// Adds those of further seeds.
     pub fn add(&mut self, other: &Figures) {
         self.seeds += other.seeds;
@@ -136,9 +150,7 @@ impl Figures {
         self.records += other.records;
         self.acknowledged += other.acknowledged;
         self.attempts += other.attempts;
-        self.runs += other.runs;
-        self.steps += other.steps;
-        self.fan_outs += other.fan_outs;
+        self.cover(&other.covered);
         for (fault, count) in &other.faults {
             *self.faults.entry(*fault).or_default() += count;
         }
@@ -151,15 +163,9 @@ impl Figures {
         }
         let absent = |fault: &Fault| !self.faults.contains_key(fault);
         let faults = Fault::ALL.into_iter().filter(absent).map(Fault::name);
-        let of_runs = [
-            ("runs", self.runs),
-            ("steps", self.steps),
-            ("fan_outs", self.fan_outs),
-        ];
-        let of_runs = of_runs.into_iter().filter(|(_, count)| *count == 0);
-        faults
-            .chain(of_runs.map(|(name, _)| name.to_owned()))
-            .collect()
+        let kinds = Covered::ALL.into_iter();
+        let of_runs = kinds.filter(|kind| self.of(*kind) == 0).map(Covered::name);
+        faults.chain(of_runs).collect()
     }
 }
 
@@ -170,8 +176,9 @@ impl fmt::Display for Figures {
             "seeds={} events={} records={} acknowledged={} attempts={}",
             self.seeds, self.events, self.records, self.acknowledged, self.attempts
         )?;
-        let (runs, steps, fan_outs) = (self.runs, self.steps, self.fan_outs);
-        write!(f, " runs={runs} steps={steps} fan_outs={fan_outs}")?;
+        for kind in Covered::ALL {
+            write!(f, " {}={}", kind.name(), self.of(kind))?;
+        }
         for fault in Fault::ALL {
             let count = self.faults.get(&fault).copied().unwrap_or(0);
             write!(f, " {}={count}", fault.name())?;

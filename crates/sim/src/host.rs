@@ -22,6 +22,9 @@ const KILL: Time = 10 * MS;
 /// How long a sandbox that is never to end by itself would take.
 const FOR_EVER: Time = 1_000_000 * SECOND;
 
+/// Runs of whose steps a worker is preferred for others.
+const REMEMBERED: u32 = 4;
+
 /// One sandbox.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
@@ -112,6 +115,7 @@ impl World {
             pod_slots: Some(self.options.slots),
             concurrency: self.options.concurrency,
             cancel_grace: Duration::from_secs(1),
+            remember: REMEMBERED,
             seed: self.chance.next(),
             ..SessionOptions::new(name, format!("p{}", worker.pod), groups)
         };
@@ -349,6 +353,7 @@ impl World {
         self.plan(self.now + lasts, Happening::SandboxEnd(index, life, id));
         self.plan(deadline, Happening::GuardCheck(index, life, id));
         self.check_pod(pod);
+        self.maybe_add_steps(key, attempt);
     }
 
     /// What really runs in a pod: never more than its slots, as its policy promises.

@@ -16,13 +16,17 @@
 //!
 //! The same seed gives the same trace, byte for byte, on every machine.
 
+mod additions;
 mod chance;
 mod client;
 mod clock;
+mod commands;
+mod covered;
 mod disk;
 mod faults;
 mod figures;
 mod flow;
+mod flow_text;
 mod follower;
 mod frames;
 mod host;
@@ -33,6 +37,7 @@ mod network;
 mod options;
 mod pace;
 mod poller;
+mod probe;
 mod recovery;
 mod rivals;
 mod run;
@@ -40,9 +45,12 @@ mod run_calls;
 mod spoken;
 mod store;
 mod trace;
+mod waits;
+mod wishes;
 mod work;
 mod world;
 
+pub use covered::Covered;
 pub use figures::{Fault, Figures};
 pub use mutant::Mutant;
 pub use options::Options;

@@ -159,6 +159,17 @@ const ALL: &[(&str, Mutant)] = &[
         "runs_uncounted_at_restart",
         Planted(Bug::RunsUncountedAtRestart),
     ),
+    ("added_steps_not_stored", Planted(Bug::AddedStepsNotStored)),
+    ("addition_not_journaled", Planted(Bug::AdditionNotJournaled)),
+    (
+        "successor_started_twice",
+        Planted(Bug::SuccessorStartedTwice),
+    ),
+    ("repeated_without_end", Planted(Bug::RepeatedWithoutEnd)),
+    ("losing_output_kept", Planted(Bug::LosingOutputKept)),
+    ("message_not_stored", Planted(Bug::MessageNotStored)),
+    ("fan_outputs_closed_up", Planted(Bug::FanOutputsClosedUp)),
+    ("end_told_before_sync", Planted(Bug::EndToldBeforeSync)),
 ];
 
 impl Mutant {

@@ -375,6 +375,7 @@ impl World {
         }
         self.ask(index, Ask::Start(token));
         self.check_pod(pod);
+        self.maybe_add_steps(token.0, token.1);
         if poison {
             self.fault(Fault::Poison);
             self.kill_poller(index);

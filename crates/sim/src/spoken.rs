@@ -6,6 +6,7 @@ use capataz_engine::{Answer, Rejection, TaskId};
 use capataz_journal::Position;
 use capataz_server::owner::{CallError, Called, SessionMessage, Token};
 
+use crate::additions::Followed;
 use crate::client::{CallId, Kind, Told};
 use crate::figures::Fault;
 use crate::frames;
@@ -14,6 +15,7 @@ use crate::master::empty;
 use crate::mutant::Mutant;
 use crate::network::Down;
 use crate::poller::Reply;
+use crate::waits::Ends;
 use crate::world::{Happening, World};
 
 /// Something that leaves the owner.
@@ -23,6 +25,12 @@ pub(crate) enum Spoken {
     Answer(CallId, Result<Called, CallError>),
     /// A count of live tasks, which is true at a position.
     Count(CallId, Position),
+    /// Steps that are to be added were not added before.
+    Unknown(CallId),
+    /// How a run stands to which steps are to be added.
+    Followed(CallId, Box<Followed>),
+    /// How tasks ended for which a client waits, under the number of its wait.
+    Ends(CallId, u64, Ends),
     /// What a REST worker's process is answered.
     Poller(usize, u64, Reply),
     /// A message on a connection.
@@ -37,6 +45,9 @@ impl World {
             match spoken {
                 Spoken::Answer(call, result) => self.speak_answer(call, result),
                 Spoken::Count(call, position) => self.speak_count(call, position),
+                Spoken::Unknown(call) => self.look_at_run(call),
+                Spoken::Followed(call, followed) => self.add_steps(call, *followed),
+                Spoken::Ends(call, number, ends) => self.speak_ends(call, number, ends),
                 Spoken::Poller(index, life, reply) => self.speak_reply(index, life, reply),
                 Spoken::Session(connection, message) => {
                     match &message {
@@ -239,6 +250,14 @@ fn told(
             true => Ok(Told::Done(Vec::new())),
             false => Err("the cancel of a run is acknowledged that is not on record".to_owned()),
         },
+        (Kind::Reopen { run, .. }, _) => match ledger.run(*run).is_some_and(|run| run.again > 0) {
+            true => Ok(Told::Done(Vec::new())),
+            false => Err("steps run again, it is said, and that is not on record".to_owned()),
+        },
+        (Kind::AddSteps(ask), _) => match ledger.has_added(ask.run, &ask.numbers) {
+            true => Ok(Told::Done(Vec::new())),
+            false => Err("steps are added, it is said, that are not on record".to_owned()),
+        },
         (Kind::Cancel { task }, _) => match ledger.was_revived(*task) || ledger.has_ended(*task) {
             true => Ok(Told::Done(Vec::new())),
             false => Err("a cancel is acknowledged that is not on record".to_owned()),
@@ -287,6 +306,12 @@ fn refused(
                 (true, _) => Ok(Told::Refused),
                 (false, _) => Err(format!("run {run} lives on record: {error}")),
             }
+        }
+        // Others have added steps meanwhile, or it is being cancelled: it looks again.
+        CallError::Rejected(Rejection::RunNotExtended { .. })
+            if matches!(kind, Kind::AddSteps(_)) =>
+        {
+            Ok(Told::Later)
         }
         CallError::Rejected(Rejection::RunKeyConflict { .. }) => {
             let key = match kind {

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use capataz_engine::{Change, Event, State};
+use capataz_engine::State;
 use capataz_journal::disk::faulty::FaultyDisk;
 use capataz_journal::{JournalId, MemoryJournal, Position};
 use capataz_server::workflow::Compiled;
@@ -22,17 +21,14 @@ use crate::mutant::Mutant;
 use crate::network::{Link, Network};
 use crate::options::Options;
 use crate::poller::{Ask, Poller, Reply};
+use crate::probe::PROBE;
 use crate::rivals::Flight;
 use crate::store::ModelStore;
 use crate::trace::{Keep, Trace};
+use crate::waits::Waits;
 
 /// When operators have set the pods and faults may begin.
 const BEGIN: Time = 3 * SECOND;
-/// How often states are compared.
-const PROBE: Time = 5 * SECOND;
-/// Without faults something must come to an end within this time, for as long as there is something
-/// left: several leases, the longest delay of a task and its backoffs.
-const STALL: Time = 120 * SECOND;
 /// Things that may happen in one simulation: more is a world that does not come to rest.
 const EVENTS: u64 = 5_000_000;
 
@@ -82,9 +78,9 @@ pub(crate) struct World {
     pub(crate) figures: Figures,
     pub(crate) ledger: Ledger,
     /// Every durable event applied, never restarted: what replay and the live state must equal.
-    shadow: State,
+    pub(crate) shadow: State,
     /// Its hash, and up to which record.
-    shadow_hash: Option<(u64, u64)>,
+    pub(crate) shadow_hash: Option<(u64, u64)>,
     pub(crate) master: Master,
     /// The machine of a second master: where masters share a journal, one may lead there or
     /// believe that it does.
@@ -100,6 +96,8 @@ pub(crate) struct World {
     /// Which pods hold the slots of lost attempts.
     pub(crate) holds: Vec<bool>,
     pub(crate) clients: Vec<Client>,
+    /// Calls that wait for tasks to end.
+    pub(crate) waits: Waits,
     /// Workflows that clients know, and what the server makes of them.
     pub(crate) flows: Vec<(Arc<Flow>, Compiled)>,
     pub(crate) last_number: u64,
@@ -110,7 +108,7 @@ pub(crate) struct World {
     /// Operators have lifted what holds tasks back.
     pub(crate) tidied: bool,
     /// Ends of tasks and answered calls so far, and when that number changed.
-    progress: (u64, Time),
+    pub(crate) progress: (u64, Time),
     /// Answered calls.
     pub(crate) told: u64,
     /// What is said now was computed from exactly what is on record.
@@ -194,6 +192,7 @@ impl World {
             pollers,
             holds,
             clients: (0..options.clients).map(|_| Client::default()).collect(),
+            waits: Waits::default(),
             last_number: 0,
             started: false,
             calm_since: None,
@@ -252,6 +251,8 @@ impl World {
                 break;
             }
         }
+        let covered = self.ledger.covered();
+        self.figures.cover(covered);
     }
 
     fn happen(&mut self, what: Happening) {
@@ -352,119 +353,5 @@ impl World {
         }
         let first = self.chance.below(self.options.fault_pause * 2);
         self.plan(self.now + first, Happening::Fault);
-    }
-
-    /// A record has become durable: the ledger and the shadow take it.
-    pub(crate) fn becomes_durable(
-        &mut self,
-        position: u64,
-        epoch: u64,
-        writer: [u8; 16],
-        record: &Bytes,
-    ) {
-        self.figures.records += 1;
-        if let Err(violation) = self.ledger.absorb(position, epoch, writer, record) {
-            return self.violate(violation);
-        }
-        let events: Vec<Event> = postcard::from_bytes(&record[1..]).unwrap_or_default();
-        for event in &events {
-            let line = || format!("{position}: {:?}", event.change);
-            self.trace.add(self.now, line);
-            match event.change {
-                Change::RunStarted { .. } => self.figures.runs += 1,
-                Change::StepDecided { .. } => self.figures.steps += 1,
-                Change::FanOpened { .. } => self.figures.fan_outs += 1,
-                _ => {}
-            }
-            capataz_engine::apply(&mut self.shadow, event);
-        }
-        // Nobody takes the shadow's dirty entries; they only cost.
-        self.shadow.take_dirty();
-    }
-
-    fn hash_of_all(&mut self) -> u64 {
-        let tail = self.ledger.tail();
-        match self.shadow_hash {
-            Some((known, hash)) if known == tail => hash,
-            _ => {
-                let hash = self.shadow.hash();
-                self.shadow_hash = Some((tail, hash));
-                hash
-            }
-        }
-    }
-
-    /// Compares a state with everything durable, applied from the beginning.
-    pub(crate) fn check_hash(&mut self, name: &str, state: &State) {
-        if state.hash() != self.hash_of_all() {
-            let tail = self.ledger.tail();
-            self.violate(format!("{name} differs from all records up to {tail}"));
-        }
-    }
-
-    /// Live state, and store plus tail, both equal everything durable applied from the beginning.
-    fn probe(&mut self) {
-        self.plan(self.now + PROBE, Happening::Probe);
-        let done = self.ledger.ends() + self.told;
-        if done != self.progress.0 || self.calm_since.is_none() {
-            self.progress = (done, self.now);
-        } else if self.now > self.progress.1 + STALL {
-            return self.not_alive();
-        }
-        if self.calm_since.is_some() && self.open_calls() == 0 && !self.tidied {
-            self.tidy_up();
-        }
-        if self.tidied && self.open_calls() == 0 {
-            self.release_pods();
-        }
-        if let Some(process) = &self.master.process
-            && process.owner.is_settled()
-        {
-            let hash = process.owner.state().hash();
-            if hash != self.hash_of_all() {
-                self.violate("the live state differs from its records".to_owned());
-            }
-        }
-        let from = self.master.store.position().get();
-        match self.master.store.load() {
-            Ok(mut state) => {
-                for position in from..self.ledger.tail() {
-                    let record = self.ledger.record(position).cloned().unwrap_or_default();
-                    let events: Vec<Event> = postcard::from_bytes(&record[1..]).unwrap_or_default();
-                    for event in &events {
-                        capataz_engine::apply(&mut state, event);
-                    }
-                }
-                self.check_hash("store plus tail", &state);
-            }
-            Err(error) => self.violate(format!("the store does not load: {error}")),
-        }
-    }
-
-    fn not_alive(&mut self) {
-        let unfinished = self.ledger.unfinished();
-        let some: Vec<u64> = unfinished.iter().copied().take(8).collect();
-        let (leases, calls) = (self.ledger.leases(), self.open_calls());
-        if let Some(process) = &self.master.process {
-            let state = process.owner.state();
-            let standing = || format!("{:?}\n{:?}", state.worker_views(), state.pod_views());
-            self.trace.add(self.now, standing);
-        }
-        let runs: Vec<u64> = self.ledger.live_runs().collect();
-        self.violate(format!(
-            "{} tasks (such as {some:?}), {leases} leases, {calls} calls and runs {runs:?} do not \
-             end",
-            unfinished.len()
-        ));
-    }
-
-    fn has_ended(&self) -> bool {
-        let quiet = |worker: &Worker| worker.sandboxes.is_empty();
-        self.tidied
-            && self.open_calls() == 0
-            && self.workers.iter().all(quiet)
-            && self.ledger.leases() == 0
-            && self.ledger.unfinished().is_empty()
-            && self.ledger.live_runs().next().is_none()
     }
 }

@@ -1,6 +1,6 @@
 //! A handful of seeds with every build: promises hold, and traces repeat.
 
-use capataz_sim::{Figures, run};
+use capataz_sim::{Covered, Figures, run};
 
 /// Seeds of a build; `cargo xtask sim` runs more.
 const SEEDS: u64 = 50;
@@ -22,7 +22,9 @@ fn promises_hold() {
         "too little was asked for: {figures}"
     );
     assert!(
-        figures.runs > 300 && figures.steps > 2_000 && figures.fan_outs > 100,
+        figures.of(Covered::Runs) > 300
+            && figures.of(Covered::Steps) > 2_000
+            && figures.of(Covered::FanOuts) > 100,
         "too few runs were started: {figures}"
     );
     assert!(

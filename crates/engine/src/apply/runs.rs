@@ -181,6 +181,7 @@ impl State {
             return;
         };
         run.cancelled = !planted(Bug::CancelledRunGoesOn);
+        let tasks: Vec<TaskId> = run.tasks.iter().copied().collect();
         let (workflow, place) = (run.workflow, (Reverse(run.priority), id));
         let freed = run
             .conflict
@@ -190,6 +191,10 @@ impl State {
             workflow.waiting.remove(&place);
         }
         self.touch(EntryKey::Run(id));
+        // They end a part at a time, and none of them is to start before its turn comes.
+        for task in tasks {
+            self.hold_step_task(task, true);
+        }
         self.refresh_run(id);
         self.refresh_workflow(workflow);
         self.release_conflict(id, workflow, freed.as_deref());
@@ -200,7 +205,9 @@ impl State {
             return;
         };
         run.extend(version.clone());
-        self.touch_whole_run(id);
+        if !planted(Bug::AddedStepsNotStored) {
+            self.touch_whole_run(id);
+        }
         self.refresh_run(id);
     }
 

@@ -164,12 +164,12 @@ impl State {
         if had_items {
             self.touch(EntryKey::FanItems(id, step));
         }
-        if message.is_some() {
+        if message.is_some() && !planted(Bug::MessageNotStored) {
             self.touch(EntryKey::Run(id));
         }
     }
 
-    /// Holds a waiting task of a paused run back, or lets it wait for a worker again.
+    /// Holds a waiting task of a run that is paused or being cancelled back, or lets it wait for a worker again.
     pub(super) fn hold_step_task(&mut self, id: TaskId, on: bool) {
         let Some(task) = self.tasks.get(id) else {
             return;

@@ -16,6 +16,7 @@ mod workflows;
 
 use crate::command::{Answer, Command, Decision, Request};
 use crate::event::{Change, Event};
+use crate::planted::{Bug, planted};
 use crate::rejection::Rejection;
 use crate::state::State;
 use crate::time::Timestamp;
@@ -108,9 +109,12 @@ fn once(
             false => Err(Rejection::RequestConflict),
         };
     }
+    let forgets =
+        planted(Bug::AdditionNotJournaled) && matches!(command, Command::ExtendRun { .. });
     let mut decision = decide(state, now, command)?;
-    let change = Change::Answered { request };
-    decision.events.push(Event { at: now, change });
+    let change = (!forgets).then_some(Change::Answered { request });
+    let event = change.map(|change| Event { at: now, change });
+    decision.events.extend(event);
     Ok(decision)
 }
 

@@ -282,13 +282,15 @@ fn repeat(
 ) -> Result<(), Rejection> {
     check_new(state, &new)?;
     let (workflow, version) = followed(state, run, changes)?;
-    changes.push(Change::RunStarted {
-        run: RunId(state.next_task().0),
+    let first = state.next_task().0;
+    let count = 1 + u64::from(planted(Bug::SuccessorStartedTwice));
+    changes.extend((first..first + count).map(|run| Change::RunStarted {
+        run: RunId(run),
         workflow,
         version,
         request: None,
-        new,
-    });
+        new: new.clone(),
+    }));
     Ok(())
 }
 

@@ -43,8 +43,8 @@ impl Archive {
         let archive: Archive = postcard::from_bytes(bytes).ok()?;
         let plan = Plan::new(archive.run.own.clone()?);
         let mut run = Run::restored(archive.run, plan);
-        for (step, entry) in run.steps.iter_mut().zip(&archive.steps) {
-            step.status = entry.status;
+        for (step, entry) in run.steps.iter_mut().zip(archive.steps) {
+            entry.restore(step);
         }
         for (step, element, value) in archive.outputs {
             if let Some(step) = run.steps.get_mut(step as usize) {

@@ -138,9 +138,9 @@ pub(crate) struct RunEntry {
 /// A step in the store.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct StepEntry {
-    pub(crate) status: Status,
+    status: Status,
     /// Of a fan-out: count, next, failed.
-    pub(crate) fan: Option<(u32, u32, u32)>,
+    fan: Option<(u32, u32, u32)>,
 }
 
 impl Run {
@@ -238,9 +238,10 @@ impl Run {
         self.recount();
     }
 
-    /// The items of a step, for one that is an open fan-out.
+    /// Whether a step is a fan-out with its items, and not over.
     pub(crate) fn has_items(&self, step: u32) -> bool {
-        self.step(step).is_some_and(|step| step.fan.is_some())
+        self.step(step)
+            .is_some_and(|step| step.open_fan().is_some())
     }
 
     /// Derives what follows from the states of the steps: counters, and what is due.
@@ -301,7 +302,10 @@ impl Run {
             return;
         }
         step.status = Status::Over(outcome);
-        step.fan = None;
+        // How many elements there were is asked for by whoever reads what they returned.
+        if let Some(fan) = &mut step.fan {
+            fan.items = Bytes::new();
+        }
         self.open = self.open.saturating_sub(1);
         self.bad += u32::from(outcome.is_bad() && !node.allow_failure);
         self.refresh(number);
@@ -408,6 +412,12 @@ impl Status {
 }
 
 impl Step {
+    /// A fan-out that is not over.
+    pub(crate) fn open_fan(&self) -> Option<&Fan> {
+        let is_over = matches!(self.status, Status::Over(_));
+        self.fan.as_deref().filter(|_| !is_over)
+    }
+
     fn entry(&self) -> StepEntry {
         let fan = self
             .fan
@@ -420,6 +430,21 @@ impl Step {
             false => self.status,
         };
         StepEntry { status, fan }
+    }
+}
+
+impl StepEntry {
+    /// Puts the step where it stood; the items of a fan-out that is open have an entry of their own.
+    pub(crate) fn restore(self, step: &mut Step) {
+        step.status = self.status;
+        step.fan = self.fan.map(|(count, next, failed)| {
+            Box::new(Fan {
+                count,
+                next,
+                failed,
+                items: Bytes::new(),
+            })
+        });
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::entries::{decode, encode};
 use super::run::{RunEntry, STEPS_PER_ENTRY, StepEntry};
-use super::{EntryKey, Fan, Plan, RestoreError, Run, State, Workflow, WorkflowEntry};
+use super::{EntryKey, Plan, RestoreError, Run, State, Workflow, WorkflowEntry};
 use crate::planted::{Bug, planted};
 use crate::run::RunId;
 use crate::workflow::Version;
@@ -23,7 +23,7 @@ impl State {
             EntryKey::Run(id) => encode(&self.run(id)?.entry()),
             EntryKey::RunSteps(id, chunk) => encode(&self.run(id)?.step_entries(chunk)?),
             EntryKey::FanItems(id, step) => {
-                let fan = self.run(id)?.step(step)?.fan.as_ref()?;
+                let fan = self.run(id)?.step(step)?.open_fan()?;
                 Some(fan.items.to_vec())
             }
             EntryKey::StepOutput(id, step, element) => {
@@ -47,7 +47,7 @@ impl State {
             .flat_map(|(id, run)| (0..run.chunks()).map(|chunk| EntryKey::RunSteps(*id, chunk)));
         let items = runs.iter().flat_map(|(id, run)| {
             let steps = (0_u32..).zip(&run.steps);
-            let fans = steps.filter(|(_, step)| step.fan.is_some());
+            let fans = steps.filter(|(_, step)| step.open_fan().is_some());
             fans.map(|(number, _)| EntryKey::FanItems(*id, number))
         });
         let outputs = runs.iter().flat_map(move |(id, run)| {
@@ -97,16 +97,7 @@ impl State {
                 let run = self.run_being_restored(key, id)?;
                 let from = (chunk as usize).saturating_mul(STEPS_PER_ENTRY as usize);
                 for (step, entry) in run.steps.iter_mut().skip(from).zip(entries) {
-                    step.status = entry.status;
-                    step.fan = entry.fan.map(|(count, next, failed)| {
-                        let items = Bytes::new();
-                        Box::new(Fan {
-                            count,
-                            next,
-                            failed,
-                            items,
-                        })
-                    });
+                    entry.restore(step);
                 }
             }
             EntryKey::FanItems(id, step) => {

@@ -41,8 +41,13 @@ impl RunTable {
 
     /// The run that something is to be done about: first what starts nothing.
     pub(crate) fn due_run(&self) -> Option<RunId> {
-        let turn = self.due_runs.first().or_else(|| self.heads.first());
-        turn.map(|(_, _, run)| *run)
+        let head = || self.heads.first().map(|(_, _, run)| *run);
+        self.undecided_run().or_else(head)
+    }
+
+    /// The run about which something is to be done that starts nothing.
+    pub(crate) fn undecided_run(&self) -> Option<RunId> {
+        self.due_runs.first().map(|(_, _, run)| *run)
     }
 
     /// The run that has a conflict key: the first that asked for it.

@@ -7,12 +7,12 @@ use crate::reason::{Phase, Reason};
 use crate::time::Timestamp;
 
 impl State {
-    /// A unit waits again: its place is that of its key, or that of its run. The steps of a paused
-    /// run wait for no worker, but for their run.
+    /// A unit waits again: its place is that of its key, or that of its run. The steps of a run
+    /// that is paused or being cancelled wait for no worker, but for their run.
     pub(crate) fn enqueue(&mut self, key: Key, reason: Reason) {
         let link = self.tasks.get(key.task()).and_then(Task::step);
-        let is_paused = |run| self.run(run).is_some_and(|run| run.paused);
-        let waits = link.is_some_and(|link| is_paused(link.run));
+        let run = link.and_then(|link| self.run(link.run));
+        let waits = run.is_some_and(|run| run.paused || run.cancelled);
         if waits && !planted(Bug::PausedStepQueued) {
             return self.hold(key);
         }

@@ -36,8 +36,9 @@ pub struct EndsCall {
 pub type EndsReply = Reply<Option<(Vec<Phase>, Position)>>;
 
 struct Waiting {
+    /// How each of its tasks ended; `None` for those that live.
+    tasks: BTreeMap<TaskId, Option<Phase>>,
     left: usize,
-    ended: Vec<Phase>,
     until: Duration,
     reply: EndsReply,
 }
@@ -50,7 +51,9 @@ pub(crate) struct Answered {
 
 #[derive(Default)]
 pub(crate) struct Ends {
-    recent: VecDeque<(TaskId, Phase)>,
+    /// The last ends, and `None` for tasks that live again since.
+    recent: VecDeque<(TaskId, Option<Phase>)>,
+    /// The calls that wait for each task, or did before it ended.
     watched: HashMap<TaskId, Vec<u64>>,
     calls: BTreeMap<u64, Waiting>,
     last: u64,
@@ -69,24 +72,29 @@ impl Ends {
     ) -> Option<(Option<Vec<Phase>>, EndsReply)> {
         self.sweep(now);
         let tasks: BTreeSet<TaskId> = call.tasks.into_iter().collect();
-        let (live, over): (Vec<TaskId>, Vec<TaskId>) =
+        let (live, over): (BTreeSet<TaskId>, BTreeSet<TaskId>) =
             tasks.into_iter().partition(|task| lives(*task));
-        let Some(ended) = self.recall(&over) else {
+        let Some(ended) = self.recall(over) else {
             return Some((None, call.reply));
         };
         if live.is_empty() {
-            return Some((Some(ended), call.reply));
+            return Some((Some(ended.into_values().collect()), call.reply));
         }
-        if self.watched.len() + live.len() > WATCHED {
+        if self.watched.len() + live.len() + ended.len() > WATCHED {
             return Some((None, call.reply));
         }
+        let left = live.len();
+        let ended = ended.into_iter().map(|(task, phase)| (task, Some(phase)));
+        let tasks: BTreeMap<TaskId, Option<Phase>> = ended
+            .chain(live.into_iter().map(|task| (task, None)))
+            .collect();
         self.last += 1;
-        for task in &live {
+        for task in tasks.keys() {
             self.watched.entry(*task).or_default().push(self.last);
         }
         let waiting = Waiting {
-            left: live.len(),
-            ended,
+            tasks,
+            left,
             until: now + call.patience,
             reply: call.reply,
         };
@@ -95,15 +103,15 @@ impl Ends {
     }
 
     /// How these ended, if all of them are remembered.
-    fn recall(&self, over: &[TaskId]) -> Option<Vec<Phase>> {
-        let mut missing: BTreeSet<TaskId> = over.iter().copied().collect();
-        let mut ended = Vec::with_capacity(over.len());
+    fn recall(&self, mut missing: BTreeSet<TaskId>) -> Option<BTreeMap<TaskId, Phase>> {
+        let mut ended = BTreeMap::new();
         for (task, phase) in self.recent.iter().rev() {
             if missing.is_empty() {
                 break;
             }
             if missing.remove(task) {
-                ended.push(*phase);
+                // It lived again, and how it ended then is not remembered.
+                ended.insert(*task, (*phase)?);
             }
         }
         missing.is_empty().then_some(ended)
@@ -111,6 +119,10 @@ impl Ends {
 
     /// An attempt ended a single task.
     pub(crate) fn remember(&mut self, task: TaskId, phase: Phase) {
+        self.note(task, Some(phase));
+    }
+
+    fn note(&mut self, task: TaskId, phase: Option<Phase>) {
         if self.recent.len() >= REMEMBERED {
             self.recent.pop_front();
         }
@@ -120,19 +132,49 @@ impl Ends {
     /// A task ended: gives back the calls for which it was the last.
     pub(crate) fn ended(&mut self, task: TaskId, phase: Phase) -> Vec<Answered> {
         let mut answered = Vec::new();
-        for number in self.watched.remove(&task).unwrap_or_default() {
+        for number in self.watched.get(&task).cloned().unwrap_or_default() {
             let Some(call) = self.calls.get_mut(&number) else {
                 continue;
             };
-            call.ended.push(phase);
-            call.left -= 1;
-            if call.left == 0
-                && let Some(Waiting { ended, reply, .. }) = self.calls.remove(&number)
+            if let Some(fate) = call.tasks.get_mut(&task)
+                && fate.replace(phase).is_none()
             {
+                call.left -= 1;
+            }
+            if call.left == 0
+                && let Some(Waiting { tasks, reply, .. }) = self.calls.remove(&number)
+            {
+                self.unwatch(number, tasks.keys());
+                let ended = tasks.into_values().flatten().collect();
                 answered.push(Answered { ended, reply });
             }
         }
         answered
+    }
+
+    /// An ended task lives again: who waits for it and for others goes on waiting, and who asks
+    /// from now on is not told how it ended before.
+    pub(crate) fn lives_again(&mut self, task: TaskId) {
+        self.note(task, None);
+        for number in self.watched.get(&task).into_iter().flatten() {
+            if let Some(call) = self.calls.get_mut(number)
+                && let Some(fate) = call.tasks.get_mut(&task)
+                && fate.take().is_some()
+            {
+                call.left += 1;
+            }
+        }
+    }
+
+    fn unwatch<'a>(&mut self, number: u64, tasks: impl Iterator<Item = &'a TaskId>) {
+        for task in tasks {
+            if let Some(numbers) = self.watched.get_mut(task) {
+                numbers.retain(|known| *known != number);
+                if numbers.is_empty() {
+                    self.watched.remove(task);
+                }
+            }
+        }
     }
 
     /// Forgets calls whose time is over, each time their number has doubled.

@@ -22,6 +22,8 @@ mod take;
 mod turn;
 
 #[cfg(test)]
+mod ends_tests;
+#[cfg(test)]
 mod steps_tests;
 #[cfg(test)]
 mod tests;

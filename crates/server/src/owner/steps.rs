@@ -8,6 +8,7 @@ use bytes::Bytes;
 use capataz_api::limits::{AFFINITY_KEYS, PAYLOAD_BYTES};
 use capataz_api::proto;
 use capataz_api::spec::parse_task;
+use capataz_engine::planted::{Bug, planted};
 use capataz_engine::{Begin, Closing, Command, Due, NewRun, RunContext, RunId};
 use capataz_workflow::{EvaluationError, Inputs, Output, Place, Scope, Workflow};
 use prost::Message;
@@ -15,7 +16,7 @@ use serde_json::Value;
 
 use super::Owner;
 use crate::convert;
-use crate::workflow::{RunBody, Wishes, compiled, new_run};
+use crate::workflow::{RunBody, Wishes, compiled, conflict_key, new_run};
 
 /// Things done about runs in one turn: a turn is one sync, and callers wait for it.
 const TURN_STEPS: usize = 1_024;
@@ -38,10 +39,11 @@ impl Owner {
     /// Does what runs wait for, until nothing is due or the turn is full.
     pub(super) fn advance_runs(&mut self) {
         for _ in 0..TURN_STEPS {
-            if self.is_turn_full() || !self.has_work_on_runs() {
+            if self.is_turn_full() {
                 return;
             }
-            let Some(command) = self.state.next_due().and_then(|due| self.work_out(due)) else {
+            let due = self.next_work_on_runs();
+            let Some(command) = due.and_then(|due| self.work_out(due)) else {
                 return;
             };
             if let Err(rejection) = self.run(command) {
@@ -52,10 +54,13 @@ impl Owner {
         }
     }
 
-    /// Whether something about runs is to be done, and may be: new tasks need room.
-    pub(super) fn has_work_on_runs(&self) -> bool {
+    /// What is to be done next about runs, and may be: new tasks need room, decisions make some.
+    pub(super) fn next_work_on_runs(&self) -> Option<Due> {
         let room = self.journal_room && self.store_room && self.lag <= self.options.lag_max;
-        room && self.state.next_due().is_some()
+        match room {
+            true => self.state.next_due(),
+            false => self.state.next_decision(),
+        }
     }
 
     fn work_out(&mut self, due: Due) -> Option<Command> {
@@ -192,13 +197,18 @@ fn successor(
 ) -> Result<Option<NewRun>, String> {
     let done = workflow.repeat_until(scope).map_err(told)?;
     let most = workflow.repeat_max().unwrap_or(1);
-    if done.unwrap_or(true) || context.repetition().saturating_add(1) >= most {
+    let is_last = context.repetition().saturating_add(1) >= most;
+    if done.unwrap_or(true) || is_last && !planted(Bug::RepeatedWithoutEnd) {
         return Ok(None);
     }
     let given = workflow.repeat_params(scope).map_err(told)?;
+    // A key that the caller gave goes on with it; the workflow's own may follow from parameters.
+    let own = conflict_key(workflow, scope.params()).map_err(told)?;
+    let conflict = context.conflict().filter(|key| own.as_deref() != Some(key));
     let wishes = Wishes {
         tags: RunBody::read(context.body()).tags,
         priority: Some(context.priority()),
+        conflict: conflict.map(str::to_owned),
         expected: context.expected().to_vec(),
         repeats: Some((context.id(), context.repetition() + 1)),
         ..Wishes::default()

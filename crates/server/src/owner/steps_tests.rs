@@ -308,3 +308,111 @@ steps:
     assert_eq!(results.collect::<Vec<_>>(), ["1", "2", "3"]);
     assert_eq!(world.owner.state().next_due(), None);
 }
+
+#[test]
+fn what_a_fan_out_returned_has_a_gap_for_each_element_that_failed() {
+    let mut world = World::new();
+    let run = world.start(
+        "
+name: gaps
+parameters: { empty: { type: list, default: [] } }
+result: { some: '${outputs.some}', none: '${outputs.none}', told: '${outputs.after}' }
+steps:
+  - { id: some, group: g, for_each: [0, 1, 2, 3], payload: '${item}', allow_failure: true }
+  - { id: none, group: g, for_each: params.empty, payload: '${item}' }
+  - { id: after, group: g, after: some, payload: { told: '${outputs.some}' } }
+",
+        &json!({}),
+    );
+    // The first and the last fail.
+    world.work(|spec| match payload(spec) {
+        Value::Number(number) => (1..3).contains(&number.as_i64()?).then(|| json!(number)),
+        told => Some(told["told"].clone()),
+    });
+    let expected = json!({
+        "some": [null, 1, 2, null],
+        "none": [],
+        "told": [null, 1, 2, null],
+    });
+    let (phase, said) = world.end_of(run).expect("its end");
+    assert_eq!(phase, RunPhase::Succeeded);
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), expected);
+}
+
+#[test]
+fn the_conflict_key_that_a_caller_gave_goes_on_with_the_run_that_repeats() {
+    let definition = "
+name: again
+parameters: { n: { type: integer, default: 0 } }
+KEY
+repeat: { until: 'params.n >= 1', params: { n: '${params.n + 1}' } }
+steps: [{ id: a, noop: true }]
+";
+    let own = "conflict_key: 'key-${params.n}'";
+    let keys = |key: &str, given: Option<&str>| {
+        let mut world = World::new();
+        let compiled = crate::workflow::compile(&definition.replace("KEY", key));
+        let Compiled { workflow, version } = compiled.unwrap_or_else(|refusal| panic!("{refusal}"));
+        let wishes = Wishes {
+            conflict: given.map(str::to_owned),
+            ..Wishes::default()
+        };
+        let run = new_run(&workflow, &serde_json::Map::new(), wishes).expect("it fits");
+        world.ask(Command::StartRun(Box::new(StartRun {
+            request: None,
+            workflow: "again".to_owned(),
+            version: Which::Given(Box::new(version)),
+            run,
+            waits_for_conflict: true,
+        })));
+        let events = world.events.lock().unwrap();
+        let keys = events.iter().filter_map(|event| match &event.change {
+            Change::RunStarted { new, .. } => Some(new.conflict.clone().unwrap_or_default()),
+            _ => None,
+        });
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(keys("", Some("given")), ["given", "given"]);
+    assert_eq!(keys(own, Some("given")), ["given", "given"]);
+    assert_eq!(keys(own, None), ["key-0", "key-1"]);
+    assert_eq!(keys("", None), ["", ""]);
+}
+
+#[test]
+fn a_cancelled_run_ends_although_there_is_no_room_for_new_tasks() {
+    let mut world = World::new();
+    let run = world.start(
+        "
+name: wide
+steps:
+  - { id: a, group: g, for_each: [0, 1, 2], parallelism: 1, payload: '${item}' }
+  - { id: b, group: other, payload: {} }
+",
+        &json!({}),
+    );
+    world.turn([Input::JournalRoom(false)]);
+    let note = String::new();
+    world.ask(Command::CancelRun { run, note });
+    let (phase, _) = world.end_of(run).expect("its end");
+    assert_eq!(phase, RunPhase::Cancelled);
+    assert_eq!(world.owner.state().next_due(), None);
+}
+
+#[test]
+fn without_room_steps_end_and_none_begins() {
+    let mut world = World::new();
+    let definition = "
+name: two
+steps:
+  - { id: a, group: g, payload: {} }
+  - { id: b, group: g, after: a, payload: {} }
+";
+    let run = world.start(definition, &json!({}));
+    world.turn([Input::JournalRoom(false)]);
+    world.work(|_| Some(json!({})));
+    assert_eq!(world.decided(), ["0 succeeded"]);
+    world.turn([Input::JournalRoom(true)]);
+    world.work(|_| Some(json!({})));
+    assert_eq!(world.decided(), ["0 succeeded", "1 succeeded"]);
+    assert!(world.end_of(run).is_some());
+}

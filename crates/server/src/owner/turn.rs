@@ -234,7 +234,7 @@ impl Owner {
         if !self.has_room_in_flight() {
             return None;
         }
-        if self.has_work_on_runs() {
+        if self.next_work_on_runs().is_some() {
             return Some(self.now.mono);
         }
         let timer = self.state.next_timer().map(|at| {
@@ -377,6 +377,9 @@ impl Owner {
                 self.forget_body(*key);
                 self.tell_end(*key, *phase);
             }
+            Change::Revived { key, .. } if key.index().is_none() => {
+                self.ends.lives_again(key.task());
+            }
             Change::Joined { worker, .. } => {
                 let deadline = self.now.mono + self.options.lost_after();
                 self.leases.arm(Holder::Worker(*worker), deadline);
@@ -400,6 +403,10 @@ impl Owner {
         let position = self.tail.advance(1);
         for Answered { ended, reply } in self.ends.ended(key.task(), phase) {
             let ended = Some((ended, position));
+            if planted(Bug::EndToldBeforeSync) {
+                reply(Ok(ended));
+                continue;
+            }
             self.releases
                 .push(Release::Call(Box::new(move || reply(Ok(ended)))));
         }

@@ -11,8 +11,8 @@ use crate::work::output;
 
 impl Ledger {
     pub(super) fn leased(&mut self, at: u64, key: Key, attempt: Attempt, worker: u32) -> Check {
-        self.check_run_of(key)?;
-        self.check_turn(key)?;
+        self.check_turn(key, worker)?;
+        self.check_run_of(key, worker)?;
         let task = self.tasks.get(&key.task().0).ok_or("no such task")?;
         if task.count.is_some() != key.index().is_some() {
             return Err("an array is leased by its elements, a task as itself".to_owned());
@@ -77,9 +77,7 @@ impl Ledger {
         output: &Bytes,
     ) -> Check {
         let lease = self.end_lease(key, attempt, ended)?;
-        if *outcome == Outcome::Succeeded {
-            self.check_kept(key, attempt)?;
-        }
+        self.check_kept(key, attempt, *outcome == Outcome::Succeeded)?;
         let unit = self.units.entry(key).or_default();
         if lease.revoked || unit.terminal {
             return Err("an outcome is accepted after the task was decided".to_owned());
@@ -98,6 +96,7 @@ impl Ledger {
             Next::Over { phase, .. } => {
                 unit.terminal = true;
                 self.ends += 1;
+                self.note_fate(key, Some(phase));
                 self.note_end(at, key.task().0);
                 self.step_task_over(key, phase)?;
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use capataz_api::proto;
-use capataz_engine::{Attempt, Key, OnLost, PodSettings};
+use capataz_engine::{Attempt, Key, OnLost, Phase, PodSettings};
 
 /// The priority of a task that names none, as documented.
 const PRIORITY: u32 = 5;
@@ -32,6 +32,10 @@ pub(crate) struct TaskFacts {
     pub(crate) rest_closed: bool,
     /// The run, step and element that it is, if it is one.
     pub(crate) step: Option<(u64, usize, Option<u32>)>,
+    /// It prefers the workers that were given others of its run.
+    pub(crate) sticky: bool,
+    /// In which records it ended, and how, and in which it came to life again.
+    pub(crate) fates: Vec<(u64, Option<Phase>)>,
 }
 
 impl TaskFacts {
@@ -55,6 +59,8 @@ impl TaskFacts {
             dedup,
             rest_closed: false,
             step: None,
+            sticky: false,
+            fates: Vec::new(),
         }
     }
 }
@@ -98,7 +104,7 @@ pub(crate) struct GroupFacts {
 }
 
 /// A session of a worker.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct WorkerFacts {
     pub(crate) pod: u32,
     pub(crate) concurrency: u32,
@@ -107,6 +113,8 @@ pub(crate) struct WorkerFacts {
     pub(crate) draining: bool,
     /// What a polling worker's open poll may still get.
     pub(crate) credit: Option<u32>,
+    /// Runs of whose steps it was given some that prefer to stay with one worker.
+    pub(crate) runs: BTreeSet<u64>,
 }
 
 impl WorkerFacts {

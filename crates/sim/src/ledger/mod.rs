@@ -4,8 +4,11 @@
 //! plain tables, and whatever the promises forbid is a violation that names the record.
 
 mod attempts;
+mod ends;
 mod facts;
 mod queues;
+mod repeats;
+mod returns;
 mod run_facts;
 mod runs;
 mod steps;
@@ -17,8 +20,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use capataz_engine::{Attempt, Change, Event, Hello, Key};
 
+use returns::Returning;
 use run_facts::{RunFacts, WorkflowFacts};
 
+use crate::covered::{Counts, Covered};
 use crate::flow::Flow;
 use facts::{DedupFacts, GroupFacts, PodFacts, TaskFacts, UnitFacts, WorkerFacts};
 
@@ -60,12 +65,31 @@ pub(crate) struct Ledger {
     flows: BTreeMap<Bytes, Arc<Flow>>,
     workflows: BTreeMap<u32, WorkflowFacts>,
     runs: BTreeMap<u64, RunFacts>,
+    /// How often others were preferred to one that waits.
+    passed_over: BTreeMap<Key, u32>,
+    /// To which run steps were added under their number.
+    added: BTreeMap<u64, u64>,
+    /// What a step has returned whose end must be the next event.
+    returning: Option<Returning>,
+    /// A run whose successor was started and whose end must be the next event.
+    repeating: Option<u64>,
+    covered: Counts,
 }
 
 impl Ledger {
     /// A client sends this payload: from now on it may be accepted.
     pub(crate) fn expect(&mut self, number: u64) {
         self.sent.insert(number);
+    }
+
+    /// Something of this kind has occurred.
+    pub(crate) fn cover(&mut self, kind: Covered) {
+        *self.covered.entry(kind).or_default() += 1;
+    }
+
+    /// What has occurred.
+    pub(crate) fn covered(&self) -> &Counts {
+        &self.covered
     }
 
     /// How many records are durable.
@@ -151,6 +175,7 @@ impl Ledger {
             return Err(format!("time goes back from {}", self.last_at));
         }
         self.last_at = at;
+        self.check_pairs(&event.change)?;
         match &event.change {
             Change::EpochStarted { epoch, .. } if *epoch != self.epoch => {
                 return Err(format!("the record is of epoch {}", self.epoch));
@@ -233,6 +258,7 @@ impl Ledger {
                     credit: hello
                         .polling
                         .then(|| before.and_then(|before| before.credit).unwrap_or(0)),
+                    runs: before.map_or_else(BTreeSet::new, |before| before.runs.clone()),
                 };
                 self.workers.insert(worker.0, facts);
                 self.joined = self.joined.max(worker.0 + 1);

@@ -2,7 +2,11 @@
 
 use capataz_engine::{Key, TaskId};
 
+use super::facts::Place;
 use super::{Check, Ledger};
+
+/// So often others may be preferred to a task.
+const PASSED_OVER: u32 = 255;
 
 impl Ledger {
     /// A task waits now, or all elements of an array to which nothing has happened yet.
@@ -52,9 +56,9 @@ impl Ledger {
         }
     }
 
-    /// Nobody is passed over: the most urgent goes first, among equals the one accepted first.
-    /// Tasks here have no affinity, so nothing else may change the order.
-    pub(super) fn check_turn(&mut self, key: Key) -> Check {
+    /// Nobody is passed over: the most urgent goes first, among equals the one accepted first. Only
+    /// a step that prefers this worker goes before its equals, and that not for ever.
+    pub(super) fn check_turn(&mut self, key: Key, worker: u32) -> Check {
         let task = self.tasks.get(&key.task().0).ok_or("no such task")?;
         let group = self.groups.entry(task.group).or_default();
         if group.paused || group.max_running.is_some_and(|max| group.running >= max) {
@@ -65,10 +69,30 @@ impl Ledger {
             ));
         }
         group.running += 1;
-        match group.waiting.pop_first() {
-            Some((_, _, first)) if first == key => Ok(()),
-            other => Err(format!("it was not its turn but that of {other:?}")),
+        let run = task.step.map(|(run, ..)| run);
+        let place = (9 - task.priority.min(9), run.unwrap_or(key.task().0), key);
+        let first = group.waiting.first().copied();
+        let before: Vec<Place> = group.waiting.range(..place).copied().collect();
+        if !group.waiting.remove(&place) {
+            return Err("it does not wait".to_owned());
         }
+        let known = self.workers.get(&worker);
+        let is_home =
+            known.is_some_and(|session| run.is_some_and(|run| session.runs.contains(&run)));
+        let is_preferred = task.sticky && is_home;
+        if !before.is_empty() && !is_preferred || first.is_some_and(|(most, ..)| most < place.0) {
+            return Err(format!("it was not its turn but that of {first:?}"));
+        }
+        for (_, _, other) in before {
+            let times = self.passed_over.entry(other).or_default();
+            *times += 1;
+            // An array counts as a whole.
+            if *times > PASSED_OVER && other.index().is_none() {
+                return Err(format!("{other} is passed over for ever"));
+            }
+        }
+        self.passed_over.remove(&key);
+        Ok(())
     }
 
     /// A delay is over: not before its time.

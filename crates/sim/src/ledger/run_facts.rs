@@ -6,7 +6,7 @@ use std::sync::Arc;
 use capataz_engine::{Key, NewRun, Phase, StepOutcome, StepReason};
 use serde_json::Value;
 
-use crate::flow::{Flow, FlowStep, On, When};
+use crate::flow::{Deeds, Flow, FlowStep, On, When};
 
 /// A workflow.
 #[derive(Clone, Debug, Default)]
@@ -23,10 +23,16 @@ pub(crate) struct WorkflowFacts {
 #[derive(Clone, Debug)]
 pub(crate) struct RunFacts {
     pub(crate) workflow: u32,
+    /// What it follows: the version that it started with, and steps that were added since.
     pub(crate) flow: Arc<Flow>,
+    pub(crate) first_flow: Arc<Flow>,
     /// As its client asked for it.
     pub(crate) asked: NewRun,
     pub(crate) parameters: Value,
+    /// Its message as it is now.
+    pub(crate) message: Value,
+    /// The session that was given the first of its steps.
+    pub(crate) home: Option<u32>,
     pub(crate) began: bool,
     pub(crate) paused: bool,
     pub(crate) cancelled: bool,
@@ -34,8 +40,9 @@ pub(crate) struct RunFacts {
     /// How often it was cancelled, and how often it ended.
     pub(crate) cancels: u32,
     pub(crate) ends: u32,
-    /// How often it was opened again.
+    /// How often it was opened again after its end, and how often steps of it were to run again.
     pub(crate) reopened: u32,
+    pub(crate) again: u32,
     pub(crate) steps: Vec<StepFacts>,
     /// Tasks that wait for the end of its pause.
     pub(crate) held: BTreeSet<Key>,
@@ -66,11 +73,15 @@ impl RunFacts {
         parameters: Value,
     ) -> RunFacts {
         let steps = vec![StepFacts::default(); flow.steps.len()];
+        let message = serde_json::from_slice(&asked.message).unwrap_or(Value::Null);
         RunFacts {
             workflow,
+            first_flow: Arc::clone(&flow),
             flow,
             asked,
             parameters,
+            message,
+            home: None,
             began: false,
             paused: false,
             cancelled: false,
@@ -78,6 +89,7 @@ impl RunFacts {
             cancels: 0,
             ends: 0,
             reopened: 0,
+            again: 0,
             steps,
             held: BTreeSet::new(),
         }
@@ -119,25 +131,45 @@ impl RunFacts {
 
     /// Whether a step runs at all, once it may start.
     pub(crate) fn wants_to_run(&self, step: usize) -> bool {
-        match self.flow.steps[step].when {
-            None => true,
-            Some(When::AtLeast(least)) => self.parameters["n"].as_u64().unwrap_or(0) >= least,
-            Some(When::Returned(other, least)) => self
-                .returned(other)
-                .and_then(Value::as_array)
-                .is_some_and(|list| list.len() >= least),
+        self.flow.steps[step]
+            .when
+            .is_none_or(|when| self.holds(when))
+    }
+
+    /// Whether a condition holds now.
+    pub(crate) fn holds(&self, when: When) -> bool {
+        match when {
+            When::AtLeast(least) => self.parameters["n"].as_u64().unwrap_or(0) >= least,
+            When::Returned(other, least) => self
+                .output(other)
+                .and_then(|list| list.as_array().map(Vec::len))
+                .is_some_and(|length| length >= least),
         }
     }
 
-    /// What a step that is no fan-out returned.
-    pub(crate) fn returned(&self, step: usize) -> Option<&Value> {
-        self.steps[step].returned.get(&0)
+    /// What a step returned: of a fan-out that ran to its end what its elements did, in their order,
+    /// with a gap for each that returned nothing.
+    pub(crate) fn output(&self, step: usize) -> Option<Value> {
+        let facts = &self.steps[step];
+        let of = |element: u32| facts.returned.get(&element).cloned();
+        let Deeds::Each(..) = self.flow.steps[step].deeds else {
+            return of(0);
+        };
+        let count = facts.items.as_ref()?.len() as u32;
+        let outcome = facts.decided?;
+        let ran =
+            outcome.phase == Phase::Succeeded || matches!(outcome.reason, StepReason::Elements(_));
+        ran.then(|| {
+            (0..count)
+                .map(|element| of(element).unwrap_or(Value::Null))
+                .collect()
+        })
     }
 
     /// What a fan-out is over.
     pub(crate) fn items(&self, source: Option<usize>) -> Vec<Value> {
-        let of_step = source.and_then(|step| self.returned(step));
-        let list = of_step.unwrap_or(&self.parameters["list"]);
+        let of_step = source.and_then(|step| self.output(step));
+        let list = of_step.as_ref().unwrap_or(&self.parameters["list"]);
         list.as_array().cloned().unwrap_or_default()
     }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use capataz_engine::{Change, Event, Ids, NewRun, Phase, Request, RunPhase, Version};
+use capataz_engine::{Change, Event, Ids, Key, NewRun, Phase, Request, RunPhase, Version};
+use serde_json::json;
 
 use super::run_facts::{RunFacts, StepFacts, WorkflowFacts};
 use super::{Check, DEDUP_KEPT, Ledger, Violation};
+use crate::covered::Covered;
 use crate::flow::Flow;
 
 /// Stands for the group of a dedup key that is a run's.
@@ -16,7 +18,8 @@ const OF_RUNS: u32 = u32::MAX;
 impl Ledger {
     /// Clients know this workflow: from now on it may be on record.
     pub(crate) fn know(&mut self, definition: Bytes, flow: Arc<Flow>) {
-        self.flows.insert(definition, flow);
+        // The same again is the same.
+        self.flows.entry(definition).or_insert(flow);
     }
 
     pub(super) fn fold_run(&mut self, event: &Event) -> Check {
@@ -60,13 +63,16 @@ impl Ledger {
                 run.cancelled = true;
                 run.cancels += 1;
             }
+            Change::StepsAdded { run, version } => self.steps_added(run.0, version)?,
             Change::RunReopened {
                 run,
                 workflow,
                 archive,
                 steps,
             } => self.reopened(at, run.0, workflow.0, archive.is_some(), steps)?,
-            Change::RunEnded { run, phase, .. } => self.run_ended(at, run.0, *phase)?,
+            Change::RunEnded {
+                run, phase, result, ..
+            } => self.run_ended(at, run.0, *phase, result)?,
             _ => self.fold_step(event)?,
         }
         Ok(())
@@ -105,12 +111,20 @@ impl Ledger {
         if !self.sent.contains(&number) {
             return Err(format!("run r{id} was invented"));
         }
-        match new.key {
-            Some(key) => self.keyed(at, id, (OF_RUNS, key.id), key.content)?,
-            None => self.accepted_once(at, number)?,
-        }
         let flow = self.workflow(workflow)?.versions.get(&version).cloned();
         let flow = flow.ok_or("it follows a version that is not on record")?;
+        let message = flow
+            .message
+            .then(|| json!(format!("begin {}", parameters["n"])));
+        if new.message != message.map_or_else(String::new, |message| message.to_string()) {
+            return Err(format!("it does not begin with its message: {new:?}"));
+        }
+        match (new.previous, new.key) {
+            (Some(_), _) => self.check_successor(&flow, new, &parameters)?,
+            (None, Some(key)) => self.keyed(at, id, (OF_RUNS, key.id), key.content)?,
+            (None, None) => self.accepted_once(at, number)?,
+        }
+        self.cover(Covered::Runs);
         let facts = RunFacts::new(workflow, flow, new.clone(), parameters);
         self.runs.insert(id, facts);
         Ok(())
@@ -240,7 +254,15 @@ impl Ledger {
         if let Some(step) = steps.iter().find(|step| busy(step)) {
             return Err(format!("step {step} runs again beside itself"));
         }
+        self.cover(match archived {
+            true => Covered::RunAgain,
+            false => Covered::RetriedInPlace,
+        });
         let run = self.runs.get_mut(&id).ok_or("no such run")?;
+        if !run.may_run_again(steps) {
+            return Err(format!("nobody can have asked for these steps: {run:?}"));
+        }
+        run.again += 1;
         if run.ended != archived || (!run.ended && run.cancelled) || steps.is_empty() {
             return Err(format!("it is no run to open again: {run:?}"));
         }
@@ -266,8 +288,9 @@ impl Ledger {
         self.check_conflict(id)
     }
 
-    fn run_ended(&mut self, at: u64, id: u64, phase: RunPhase) -> Check {
+    fn run_ended(&mut self, at: u64, id: u64, phase: RunPhase, result: &[u8]) -> Check {
         self.ends += 1;
+        self.check_repeated(id, phase)?;
         let run = self.live_run(id)?;
         let decided = run.steps.iter().map(|step| step.decided);
         let Some(outcomes) = decided.collect::<Option<Vec<_>>>() else {
@@ -287,7 +310,14 @@ impl Ledger {
         if !fits || lives || (!run.began && !run.cancelled) {
             return Err(format!("it does not end so: {run:?}"));
         }
+        let expected = run.result(phase);
+        if serde_json::from_slice(result).ok() != expected {
+            return Err(format!("it returns {expected:?}"));
+        }
         let (workflow, key) = (run.workflow, run.asked.key);
+        if expected.is_some() {
+            self.cover(Covered::Results);
+        }
         self.note_failure(at, workflow, phase)?;
         let run = self.live_run(id)?;
         (run.ended, run.began) = (true, false);
@@ -338,6 +368,17 @@ impl Ledger {
     /// How many steps a run has.
     pub(crate) fn steps_of(&self, run: u64) -> usize {
         self.runs.get(&run).map_or(0, |run| run.steps.len())
+    }
+
+    /// What a version of a workflow is.
+    pub(crate) fn flow_of(&self, definition: &Bytes) -> Option<Arc<Flow>> {
+        self.flows.get(definition).cloned()
+    }
+
+    /// The run that a task is a step of.
+    pub(crate) fn run_of(&self, key: Key) -> Option<u64> {
+        let task = self.tasks.get(&key.task().0)?;
+        task.step.map(|(run, ..)| run)
     }
 
     /// A task of a run that is not over.

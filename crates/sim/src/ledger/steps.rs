@@ -1,14 +1,14 @@
 //! Steps start when what they wait for is on record, and are decided once in each round.
 
 use capataz_api::proto;
-use capataz_engine::{
-    Accepted, Attempt, Change, Event, Key, Phase, StepOutcome, StepReason, TaskId,
-};
+use capataz_engine::{Accepted, Change, Event, Key, Phase, StepOutcome, StepReason, TaskId};
 use prost::Message;
 use serde_json::Value;
 
 use super::facts::TaskFacts;
+use super::returns::text;
 use super::{Check, Ledger};
+use crate::covered::Covered;
 use crate::flow::Deeds;
 use crate::work::Work;
 
@@ -43,8 +43,7 @@ impl Ledger {
                 value,
             } => {
                 let value = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-                let step = &mut self.live_run(run.0)?.steps[*step as usize];
-                step.returned.insert(element.unwrap_or(0), value);
+                self.returning = Some((run.0, *step as usize, *element, value));
                 Ok(())
             }
             Change::StepDecided {
@@ -88,6 +87,7 @@ impl Ledger {
             return Err(format!("its items are {expected:?}"));
         }
         run.steps[step].items = Some(items);
+        self.cover(Covered::FanOuts);
         Ok(())
     }
 
@@ -129,6 +129,7 @@ impl Ledger {
             self.check_spec((id, step, element), &spec)?;
             let mut facts = TaskFacts::new(at, &spec, body.clone(), accepted.group.0, None);
             facts.step = Some((id, step, element));
+            facts.sticky = self.live_run(id)?.flow.sticky;
             let waits = facts.not_before.is_none_or(|time| time <= at);
             let task = TaskId(first + offset as u64);
             self.tasks.insert(task.0, facts);
@@ -169,9 +170,22 @@ impl Ledger {
             ("CAPATAZ_RUN", format!("r{id}")),
             ("CAPATAZ_STEP", format!("s{step}")),
         ];
+        let mut covered = Vec::new();
         if let Some(read) = plan.reads {
-            let returned = run.returned(read).map(|list| text(&list[0]));
-            expected.push(("READ", returned.unwrap_or_else(|| "nothing".to_owned())));
+            let returned = run.output(read);
+            covered.extend(returned.is_some().then_some(Covered::OutputsTold));
+            if let (Some(Value::Array(list)), Deeds::Each(..)) =
+                (&returned, run.flow.steps[read].deeds)
+            {
+                covered.extend((!list.is_empty()).then_some(Covered::FanOutsTold));
+                covered.extend(list.contains(&Value::Null).then_some(Covered::GapsTold));
+            }
+            let told = returned.as_ref().map(text);
+            expected.push(("READ", told.unwrap_or_else(|| "nothing".to_owned())));
+        }
+        if plan.reads_message {
+            expected.push(("MESSAGE", text(&run.message)));
+            covered.extend(run.message.is_array().then_some(Covered::MessagesTold));
         }
         if let Some(element) = element {
             expected.push(("CAPATAZ_ELEMENT", element.to_string()));
@@ -187,6 +201,11 @@ impl Ledger {
         if let Some(missing) = missing {
             return Err(format!("it is not told {missing:?}: {spec:?}"));
         }
+        let home = run.flow.sticky.then(|| format!("run=r{id}"));
+        if !spec.affinity.iter().eq(home.iter()) {
+            return Err(format!("it prefers {home:?}: {spec:?}"));
+        }
+        covered.into_iter().for_each(|kind| self.cover(kind));
         match spec.payload.as_deref().and_then(Work::parse) == Some(work) {
             true => Ok(()),
             false => Err(format!("it is not {work:?}: {spec:?}")),
@@ -228,7 +247,15 @@ impl Ledger {
         if !fits || !facts.live.is_empty() {
             return Err(format!("it does not end so: {facts:?} of {plan:?}"));
         }
+        let alters = plan.alters_message && outcome.phase == Phase::Succeeded;
+        if let Some(message) = run.output(step).filter(|_| alters) {
+            run.message = message;
+        }
         run.steps[step].decided = Some(outcome);
+        self.cover(Covered::Steps);
+        if alters {
+            self.cover(Covered::MessagesAltered);
+        }
         Ok(())
     }
 
@@ -247,38 +274,34 @@ impl Ledger {
         Ok(())
     }
 
-    /// What a step returns is kept with its end when another step reads it.
-    pub(super) fn check_kept(&mut self, key: Key, attempt: Attempt) -> Check {
+    /// No attempt starts in a run that is held back or being cancelled. A step that prefers the
+    /// worker of those before it runs elsewhere when that is not there.
+    pub(super) fn check_run_of(&mut self, key: Key, worker: u32) -> Check {
         let task = self.tasks.get(&key.task().0);
-        let Some((run, step, element)) = task.and_then(|task| task.step) else {
+        let Some((id, ..)) = task.and_then(|task| task.step) else {
             return Ok(());
         };
-        let run = self.live_run(run)?;
-        if !run.flow.is_read(step) {
+        let sticky = task.is_some_and(|task| task.sticky);
+        let run = self.live_run(id)?;
+        if !run.goes_on() {
+            return Err("an attempt starts in a run that does not go on".to_owned());
+        }
+        if !sticky {
             return Ok(());
         }
-        let kept = run.steps[step].returned.get(&element.unwrap_or(0));
-        match kept.is_some_and(|kept| text(&kept[0]) == format!("{key}/{attempt}")) {
-            true => Ok(()),
-            false => Err(format!("what it returns is not kept, but {kept:?}")),
+        let home = run.home.replace(run.home.unwrap_or(worker));
+        let is_there = |session: &u32| {
+            let session = self.workers.get(session);
+            session.is_some_and(|session| session.attached)
+        };
+        match home {
+            Some(home) if home == worker => self.cover(Covered::StickyAtHome),
+            Some(home) if !is_there(&home) => self.cover(Covered::StickyElsewhere),
+            _ => {}
         }
-    }
-
-    /// No attempt starts in a run that is held back or being cancelled.
-    pub(super) fn check_run_of(&mut self, key: Key) -> Check {
-        let task = self.tasks.get(&key.task().0);
-        match task.and_then(|task| task.step) {
-            Some((run, ..)) if !self.live_run(run)?.goes_on() => {
-                Err("an attempt starts in a run that does not go on".to_owned())
-            }
-            _ => Ok(()),
+        if let Some(session) = self.workers.get_mut(&worker) {
+            session.runs.insert(id);
         }
+        Ok(())
     }
-}
-
-/// A value as a part of a text: texts as they are, anything else as JSON.
-fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -87,6 +87,7 @@ impl Ledger {
 
     pub(super) fn closed(&mut self, at: u64, key: Key, phase: Phase, reason: Reason) -> Check {
         self.ends += 1;
+        self.note_fate(key, Some(phase));
         let closed = self.close(at, key, reason);
         self.waits_no_more(key);
         closed.and_then(|()| self.step_task_over(key, phase))
@@ -117,6 +118,7 @@ impl Ledger {
     }
 
     pub(super) fn revived(&mut self, at: u64, key: Key) -> Check {
+        self.note_fate(key, None);
         let task = self.tasks.get(&key.task().0).ok_or("no such task")?;
         let unit = self.units.entry(key).or_insert_with(|| UnitFacts {
             terminal: task.rest_closed,

@@ -1,0 +1,129 @@
+//! What those are told who wait for tasks to end, when tasks live again meanwhile.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use capataz_engine::{
+    Command, NewTask, Phase, Policy, Revival, State, Submission, TaskId, Timestamp,
+};
+use capataz_journal::Position;
+
+use super::*;
+use crate::clock::Now;
+
+/// An owner whose records are durable at once, and what it answered to those who wait.
+struct World {
+    owner: Owner,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    /// With two tasks, 1 and 2.
+    fn new() -> World {
+        let (state, options) = (State::default(), OwnerOptions::default());
+        let mut owner = Owner::new(state, Position::ZERO, NOW, options, Box::new(|_| {}));
+        let first = owner.start_epoch(NOW, 1, "test".to_owned());
+        owner.durable(first.expect("a record").expected.advance(1));
+        let told = Arc::default();
+        let mut world = World { owner, told };
+        let task = NewTask {
+            group: 0,
+            policy: 0,
+            priority: 5,
+            count: None,
+            not_before: None,
+            delay: None,
+            expires_at: None,
+            expires_in: None,
+            dedup: None,
+            affinity: Vec::new(),
+            body: bytes::Bytes::new(),
+        };
+        world.ask(Command::Submit(Submission {
+            request: None,
+            groups: vec!["g".to_owned()],
+            policies: vec![Policy::default()],
+            tasks: vec![task; 2],
+        }));
+        world
+    }
+
+    fn ask(&mut self, command: Command) {
+        let accepted = |result: Result<Called, CallError>| assert!(result.is_ok(), "{result:?}");
+        self.take(Input::Command(command, Box::new(accepted)));
+    }
+
+    fn take(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        if let Some(append) = self.owner.turn(NOW, &mut inputs) {
+            self.owner.durable(append.expected.advance(1));
+        }
+    }
+
+    fn cancel(&mut self, task: u64) {
+        let (key, note) = (TaskId(task).key(), String::new());
+        self.ask(Command::Cancel { key, note });
+    }
+
+    fn retry(&mut self, task: u64) {
+        self.ask(Command::Retry(Revival {
+            key: TaskId(task).key(),
+            group: "g".to_owned(),
+            policy: Policy::default(),
+            priority: 5,
+            affinity: Vec::new(),
+            submitted_at: Timestamp(1),
+            attempts: 0,
+            rounds: 1,
+            dedup: None,
+        }));
+    }
+
+    fn wait(&mut self, tasks: [u64; 2]) {
+        let told = Arc::clone(&self.told);
+        self.take(Input::AwaitEnds(EndsCall {
+            tasks: tasks.map(TaskId).to_vec(),
+            patience: Duration::from_secs(60),
+            reply: Box::new(move |ends| told.lock().unwrap().push(format!("{ends:?}"))),
+        }));
+    }
+
+    fn told(&self) -> Vec<String> {
+        std::mem::take(&mut *self.told.lock().unwrap())
+    }
+}
+
+const NOW: Now = Now {
+    wall: Timestamp(1_000_000_000_000),
+    mono: Duration::ZERO,
+};
+
+#[test]
+fn who_waits_for_a_task_that_lives_again_goes_on_waiting() {
+    let mut world = World::new();
+    world.wait([1, 2]);
+    world.cancel(1);
+    world.retry(1);
+    world.cancel(2);
+    assert_eq!(world.told(), Vec::<String>::new());
+    world.cancel(1);
+    let [told] = &world.told()[..] else {
+        panic!("one answer");
+    };
+    assert!(told.contains("[Cancelled, Cancelled]"), "{told}");
+}
+
+#[test]
+fn an_end_before_a_task_lived_again_is_not_told() {
+    let mut world = World::new();
+    world.cancel(2);
+    // As an attempt that failed would have it.
+    world.owner.ends.remember(TaskId(2), Phase::Cancelled);
+    world.cancel(1);
+    world.owner.ends.remember(TaskId(1), Phase::Failed);
+    world.retry(1);
+    world.cancel(1);
+    world.wait([1, 2]);
+    assert_eq!(world.told(), ["Ok(None)"], "the store knows");
+}

@@ -1,0 +1,123 @@
+//! Runs that name their successor: one for each end, as it is written, and not for ever. Steps that
+//! are added to a run, and those that run once more.
+
+use std::sync::Arc;
+
+use capataz_engine::{NewRun, RunPhase, StepReason, Version};
+use serde_json::{Value, json};
+
+use super::run_facts::RunFacts;
+use super::{Check, Ledger};
+use crate::covered::Covered;
+use crate::flow::Flow;
+
+/// Labels go on with a successor, a key does not: here nothing is left.
+const NO_LABELS: &[u8] = b"{}";
+
+impl Ledger {
+    /// A run is started by another one, which ends with the next event.
+    pub(super) fn check_successor(
+        &mut self,
+        flow: &Arc<Flow>,
+        new: &NewRun,
+        parameters: &Value,
+    ) -> Check {
+        let previous = new.previous.map_or(0, |run| run.0);
+        let run = self.live_run(previous)?;
+        if !run.repeats() {
+            return Err(format!("run r{previous} is not to be repeated"));
+        }
+        let mut expected = run.parameters.clone();
+        expected["n"] = json!(run.parameters["n"].as_u64().unwrap_or(0) + 1);
+        let asked = &run.asked;
+        let same = new.repetition == asked.repetition + 1
+            && *parameters == expected
+            && new.priority == asked.priority
+            && new.conflict == asked.conflict
+            && &new.body[..] == NO_LABELS
+            && new.key.is_none();
+        // Steps that were added belong to it once it is a run of its own.
+        let follows = Arc::ptr_eq(flow, &run.first_flow) || Arc::ptr_eq(flow, &run.flow);
+        if !same || !follows {
+            return Err(format!(
+                "it does not repeat {asked:?} with {expected}, or follows something else"
+            ));
+        }
+        self.repeating = Some(previous);
+        self.cover(Covered::Successors);
+        Ok(())
+    }
+
+    /// A run that ends has a successor if it is to have one.
+    pub(super) fn check_repeated(&mut self, id: u64, phase: RunPhase) -> Check {
+        let repeated = self.repeating.take().is_some();
+        let run = self.live_run(id)?;
+        let succeeded = phase == RunPhase::Succeeded;
+        if repeated != (succeeded && run.repeats()) {
+            return Err(format!("it has a successor: {repeated}; {run:?}"));
+        }
+        let repeat = run.flow.repeat;
+        if repeat.is_some() && succeeded && !repeated && run.asked.repetition > 0 {
+            self.cover(Covered::LastOfARepetition);
+        }
+        Ok(())
+    }
+
+    /// A run has more steps at its end, each of which somebody asked for, once.
+    pub(super) fn steps_added(&mut self, id: u64, version: &Version) -> Check {
+        let flow = self.flows.get(&version.definition).cloned();
+        let flow = flow.ok_or("steps that nobody asked for")?;
+        let run = self.live_run(id)?;
+        let known = run.flow.steps.len();
+        if run.cancelled || flow.steps.get(..known) != Some(&run.flow.steps[..]) {
+            return Err("steps are added to a cancelled run, or others are altered".to_owned());
+        }
+        run.flow = Arc::clone(&flow);
+        run.steps.resize_with(flow.steps.len(), Default::default);
+        for step in &flow.steps[known..] {
+            let number = step.added.filter(|number| self.sent.contains(number));
+            let number = number.ok_or("a step was invented")?;
+            if self.added.insert(number, id).is_some() {
+                return Err(format!("step number {number} is added twice"));
+            }
+            self.cover(Covered::AddedSteps);
+        }
+        Ok(())
+    }
+
+    /// Whether steps were added to a run under these numbers.
+    pub(crate) fn has_added(&self, run: u64, numbers: &[u64]) -> bool {
+        let known = |number: &u64| self.added.get(number) == Some(&run);
+        numbers.iter().all(known)
+    }
+}
+
+impl RunFacts {
+    /// Whether another run follows when it succeeds as it stands.
+    fn repeats(&self) -> bool {
+        self.flow.repeat.is_some_and(|repeat| {
+            !self.holds(repeat.until) && self.asked.repetition + 1 < repeat.max
+        })
+    }
+
+    /// Whether these steps may be asked for: those that ended badly with what that kept from
+    /// running, or a chosen one, alone or with all that come after it.
+    pub(super) fn may_run_again(&self, steps: &[u32]) -> bool {
+        let steps: Vec<usize> = steps.iter().map(|step| *step as usize).collect();
+        let outcome = |step: usize| self.steps.get(step).and_then(|step| step.decided);
+        let bad = |step: &usize| outcome(*step).is_some_and(|outcome| outcome.is_bad());
+        let held_up = |step: &usize| {
+            outcome(*step).is_some_and(|outcome| {
+                matches!(
+                    outcome.reason,
+                    StepReason::Upstream(_) | StepReason::RunCancelled
+                )
+            })
+        };
+        let failed: Vec<usize> = (0..self.steps.len()).filter(bad).collect();
+        let mut behind = self.flow.descendants(&failed);
+        behind.retain(|step| bad(step) || held_up(step));
+        let chosen = |first: usize| steps == [first] || steps == self.flow.descendants(&[first]);
+        steps == behind || (0..self.steps.len()).any(chosen)
+    }
+}
