@@ -107,6 +107,8 @@ pub enum Bug {
     FanOutputsClosedUp,
     /// Whoever waits for tasks hears of their end before that is durable.
     EndToldBeforeSync,
+    /// Whoever waits for tasks is told how they ended before they were retried.
+    OldEndTold,
 }
 
 #[cfg(feature = "planted")]

@@ -170,6 +170,7 @@ const ALL: &[(&str, Mutant)] = &[
     ("message_not_stored", Planted(Bug::MessageNotStored)),
     ("fan_outputs_closed_up", Planted(Bug::FanOutputsClosedUp)),
     ("end_told_before_sync", Planted(Bug::EndToldBeforeSync)),
+    ("old_end_told", Planted(Bug::OldEndTold)),
 ];
 
 impl Mutant {

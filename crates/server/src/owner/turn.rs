@@ -377,7 +377,7 @@ impl Owner {
                 self.forget_body(*key);
                 self.tell_end(*key, *phase);
             }
-            Change::Revived { key, .. } if key.index().is_none() => {
+            Change::Revived { key, .. } if key.index().is_none() && !planted(Bug::OldEndTold) => {
                 self.ends.lives_again(key.task());
             }
             Change::Joined { worker, .. } => {
