@@ -1,53 +1,58 @@
 //! When tasks ended and came to life again, and what may be told of that.
 
+use std::collections::BTreeSet;
+
 use capataz_engine::{Key, Phase};
 
 use super::{Check, Ledger};
 
 impl Ledger {
-    /// A task has ended, or lives again: in the record that is read now.
+    /// A task has ended, or lives again, with the event that is read now.
     pub(super) fn note_fate(&mut self, key: Key, phase: Option<Phase>) {
-        let record = self.tail();
+        let moment = self.moment;
         if key.index().is_none()
             && let Some(task) = self.tasks.get_mut(&key.task().0)
         {
-            task.fates.push((record, phase));
+            task.fates.push((moment, phase));
         }
     }
 
-    /// Whether these tasks had ended at a position, and so.
+    /// Whether these tasks had ended at a position, and so. Nothing is finer than a record: what was
+    /// true at any moment of the last one before it may be told.
     pub(crate) fn check_ends(&self, tasks: &[u64], phases: &[Phase], position: u64) -> Check {
         if position > self.tail() {
             let tail = self.tail();
             return Err(format!("ends up to {position} are told, durable is {tail}"));
         }
-        let mut tasks = tasks.to_vec();
-        tasks.sort_unstable();
-        tasks.dedup();
-        let ended: Option<Vec<Phase>> = tasks
-            .iter()
-            .map(|task| self.fate_at(*task, position))
-            .collect();
-        let mut ended = ended.ok_or("one of them lives, or is none of those that are told of")?;
         let mut told = phases.to_vec();
-        ended.sort_unstable();
         told.sort_unstable();
-        match ended == told {
+        let begins = |record: u64| self.begins.get(record as usize).copied();
+        let first = begins(position.saturating_sub(1)).unwrap_or(0);
+        let last = begins(position).unwrap_or(self.moment);
+        let fates = tasks.iter().filter_map(|task| self.tasks.get(task));
+        let moments = fates.flat_map(|task| task.fates.iter().map(|(moment, _)| *moment));
+        let mut moments = moments.filter(|moment| (first..=last).contains(moment));
+        match self.had_ended(tasks, first) == Some(told.clone())
+            || moments.any(|moment| self.had_ended(tasks, moment) == Some(told.clone()))
+        {
             true => Ok(()),
-            false => Err(format!("they ended {ended:?} and not {told:?}")),
+            false => Err(format!(
+                "they had ended {:?} and not {told:?}",
+                self.had_ended(tasks, last)
+            )),
         }
     }
 
-    /// How a single task had ended at a position. One that came to life again in the last record
-    /// before it may have done so after the answer was worked out: nothing is finer than a record.
-    fn fate_at(&self, task: u64, position: u64) -> Option<Phase> {
-        let task = self.tasks.get(&task).filter(|task| task.count.is_none())?;
-        let before = task.fates.iter().filter(|(record, _)| *record < position);
-        let mut last = before.rev();
-        match last.next()? {
-            (_, Some(phase)) => Some(*phase),
-            (record, None) if record + 1 == position => last.next()?.1,
-            (_, None) => None,
-        }
+    /// How single tasks had ended after so many events, sorted; `None` when one of them lived.
+    fn had_ended(&self, tasks: &[u64], moment: u64) -> Option<Vec<Phase>> {
+        let fate = |task: &u64| {
+            let task = self.tasks.get(task).filter(|task| task.count.is_none())?;
+            let mut before = task.fates.iter().rev();
+            before.find(|(at, _)| *at <= moment)?.1
+        };
+        let tasks: BTreeSet<u64> = tasks.iter().copied().collect();
+        let mut ended = tasks.iter().map(fate).collect::<Option<Vec<Phase>>>()?;
+        ended.sort_unstable();
+        Some(ended)
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct TaskFacts {
     pub(crate) step: Option<(u64, usize, Option<u32>)>,
     /// It prefers the workers that were given others of its run.
     pub(crate) sticky: bool,
-    /// In which records it ended, and how, and in which it came to life again.
+    /// With which events it ended, and how, and with which it came to life again.
     pub(crate) fates: Vec<(u64, Option<Phase>)>,
 }
 

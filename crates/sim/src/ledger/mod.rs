@@ -40,6 +40,9 @@ const REQUEST_KEPT: u64 = 600 * 1_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     records: Vec<Bytes>,
+    /// How many events there were before each record, and so far.
+    begins: Vec<u64>,
+    moment: u64,
     epoch: u64,
     writer: [u8; 16],
     last_at: u64,
@@ -161,6 +164,7 @@ impl Ledger {
             ));
         }
         (self.epoch, self.writer) = (epoch, writer);
+        self.begins.push(self.moment);
         for event in &events {
             let folded = self.fold(event);
             folded.map_err(|what| format!("record {position}: {what}: {event:?}"))?;
@@ -175,6 +179,7 @@ impl Ledger {
             return Err(format!("time goes back from {}", self.last_at));
         }
         self.last_at = at;
+        self.moment += 1;
         self.check_pairs(&event.change)?;
         match &event.change {
             Change::EpochStarted { epoch, .. } if *epoch != self.epoch => {
