@@ -5,11 +5,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use capataz_api::limits::{AFFINITY_KEYS, PAYLOAD_BYTES};
+use capataz_api::limits::AFFINITY_KEYS;
 use capataz_api::proto;
-use capataz_api::spec::parse_task;
 use capataz_engine::{Begin, Closing, Command, Due, NewRun, RunContext, RunId};
-use capataz_workflow::{EvaluationError, Inputs, Output, Place, Scope, Workflow};
+use capataz_workflow::{EvaluationError, Inputs, Output, Place, Scope, TaskError, Workflow};
 use prost::Message;
 use serde_json::Value;
 
@@ -29,6 +28,8 @@ const ITEMS_BYTES: usize = 4 << 20;
 pub(super) struct StepWork {
     /// The items of the fan-out that was worked on last.
     items: Option<OpenFan>,
+    /// The parsed parameters of the run that was worked on last: they never change.
+    parameters: Option<(RunId, Arc<Value>)>,
 }
 
 /// The parsed items of a step of a run.
@@ -87,7 +88,7 @@ impl Owner {
 impl StepWork {
     fn begin(&mut self, context: &RunContext<'_>, step: u32) -> Result<Begin, String> {
         let workflow = workflow_of(context)?;
-        let scope = RunScope::new(context)?;
+        let scope = self.scope(context)?;
         let inputs = workflow.inputs(step as usize, &scope);
         if !inputs.when().map_err(told)? {
             return Ok(Begin::Skip);
@@ -102,9 +103,7 @@ impl StepWork {
                 context,
                 step,
             };
-            return Ok(Begin::Task(convert::step_tasks(vec![
-                task.spec(&inputs, None)?,
-            ])));
+            return Ok(Begin::Task(convert::step_task(task.spec(&inputs, None)?)));
         }
         let items = inputs.items().map_err(told)?;
         let json = serde_json::to_vec(&items).map_err(|error| error.to_string())?;
@@ -129,7 +128,7 @@ impl StepWork {
     ) -> Result<Begin, String> {
         let items = self.items(context, step)?;
         let workflow = workflow_of(context)?;
-        let scope = RunScope::new(context)?;
+        let scope = self.scope(context)?;
         let inputs = workflow.inputs(step as usize, &scope);
         let task = StepTask {
             workflow: &workflow,
@@ -149,6 +148,24 @@ impl StepWork {
         Ok(Begin::Elements(convert::step_tasks(specs)))
     }
 
+    /// What the expressions of a run see.
+    fn scope<'a>(&mut self, context: &'a RunContext<'a>) -> Result<RunScope<'a>, String> {
+        let parameters = match &self.parameters {
+            Some((run, parameters)) if *run == context.id() => Arc::clone(parameters),
+            _ => {
+                let read = serde_json::from_slice(context.parameters());
+                let read = Arc::new(read.map_err(|error| format!("parameters: {error}"))?);
+                self.parameters = Some((context.id(), Arc::clone(&read)));
+                read
+            }
+        };
+        Ok(RunScope {
+            context,
+            id: context.id().to_string(),
+            parameters,
+        })
+    }
+
     /// The items of an open fan-out.
     fn items(&mut self, context: &RunContext<'_>, step: u32) -> Result<Arc<Vec<Value>>, String> {
         let wanted = (context.id(), step);
@@ -164,9 +181,9 @@ impl StepWork {
         Ok(items)
     }
 
-    fn close(&self, context: &RunContext<'_>) -> Result<Closing, String> {
+    fn close(&mut self, context: &RunContext<'_>) -> Result<Closing, String> {
         let workflow = workflow_of(context)?;
-        let scope = RunScope::new(context)?;
+        let scope = self.scope(context)?;
         let result = workflow.result(&scope).map_err(told)?;
         let result = result.map_or_else(Bytes::new, |value| Bytes::from(value.to_string()));
         let successor = successor(&workflow, context, &scope)?;
@@ -225,9 +242,11 @@ impl StepTask<'_> {
         inputs: &Inputs<'_>,
         item: Option<(u32, &Value)>,
     ) -> Result<proto::TaskSpec, String> {
-        let document = inputs.task(item).map_err(told)?;
-        let text = document.to_string();
-        let mut spec = parse_task(text.as_bytes(), PAYLOAD_BYTES).map_err(|e| e.to_string())?;
+        let spec = inputs.spec(item);
+        let mut spec = spec.map_err(|error| match error {
+            TaskError::Evaluation(error) => told(error),
+            TaskError::Spec(error) => error.to_string(),
+        })?;
         let node = &self.workflow.steps()[self.step as usize];
         spec.priority.get_or_insert(node.priority);
         let run = self.context.id().to_string();
@@ -249,19 +268,7 @@ impl StepTask<'_> {
 pub(crate) struct RunScope<'a> {
     context: &'a RunContext<'a>,
     id: String,
-    parameters: Value,
-}
-
-impl<'a> RunScope<'a> {
-    fn new(context: &'a RunContext<'a>) -> Result<RunScope<'a>, String> {
-        let parameters = serde_json::from_slice(context.parameters());
-        let parameters = parameters.map_err(|error| format!("parameters: {error}"))?;
-        Ok(RunScope {
-            context,
-            id: context.id().to_string(),
-            parameters,
-        })
-    }
+    parameters: Arc<Value>,
 }
 
 impl Scope for RunScope<'_> {
