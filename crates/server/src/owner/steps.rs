@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use capataz_api::limits::AFFINITY_KEYS;
@@ -23,6 +24,11 @@ const ELEMENT_BYTES: usize = 1 << 20;
 /// Bytes of the items of a fan-out, as JSON: they are one record, and are held in memory.
 const ITEMS_BYTES: usize = 4 << 20;
 
+/// How long what could not be done about a run is left alone, unless something else is to be done
+/// first. It waits for the ends of other tasks, of which there are a hundred million then, and each
+/// try works out up to a thousand elements: ten tries a second cost little and hold nobody up.
+pub(super) const RETRY: Duration = Duration::from_millis(100);
+
 /// What the owner keeps at hand to work steps out. All of it can be made again.
 #[derive(Default)]
 pub(super) struct StepWork {
@@ -30,6 +36,8 @@ pub(super) struct StepWork {
     items: Option<OpenFan>,
     /// The parsed parameters of the run that was worked on last: they never change.
     parameters: Option<(RunId, Arc<Value>)>,
+    /// What could not be done, and when it is tried again, in monotonic time.
+    pub(super) refused: Option<(Due, Duration)>,
 }
 
 /// The parsed items of a step of a run.
@@ -39,24 +47,42 @@ impl Owner {
     /// Does what runs wait for, until nothing is due or the turn is full.
     pub(super) fn advance_runs(&mut self) {
         for _ in 0..TURN_STEPS {
-            if self.is_turn_full() || !self.has_work_on_runs() {
-                return;
-            }
-            let Some(command) = self.state.next_due().and_then(|due| self.work_out(due)) else {
+            let Some(due) = self.due().filter(|_| !self.is_turn_full()) else {
                 return;
             };
-            if let Err(rejection) = self.run(command) {
-                // The engine asked for it a moment ago.
-                tracing::error!(%rejection, "a run does not go on");
+            if self.steps.waits_until(due) > Some(self.now.mono) {
+                return;
+            }
+            if !self.advance(due) {
+                self.steps.refused = Some((due, self.now.mono + RETRY));
                 return;
             }
         }
     }
 
-    /// Whether something about runs is to be done, and may be: new tasks need room.
-    pub(super) fn has_work_on_runs(&self) -> bool {
+    /// When something is to be done about runs although there is no input, in monotonic time.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        let due = self.due()?;
+        Some(self.steps.waits_until(due).unwrap_or(self.now.mono))
+    }
+
+    /// What is to be done about runs, and may be: new tasks need room.
+    fn due(&self) -> Option<Due> {
         let room = self.journal_room && self.store_room && self.lag <= self.options.lag_max;
-        room && self.state.next_due().is_some()
+        self.state.next_due().filter(|_| room)
+    }
+
+    /// Says whether something has come of it.
+    pub(super) fn advance(&mut self, due: Due) -> bool {
+        let Some(command) = self.work_out(due) else {
+            return false;
+        };
+        let before = self.event_count();
+        if let Err(rejection) = self.run(command) {
+            // The engine asked for it a moment ago, so this is no usual refusal but lack of room.
+            tracing::error!(%rejection, "a run does not go on");
+        }
+        self.event_count() > before
     }
 
     fn work_out(&mut self, due: Due) -> Option<Command> {
@@ -86,6 +112,12 @@ impl Owner {
 }
 
 impl StepWork {
+    /// Until when something is left alone that could not be done.
+    fn waits_until(&self, due: Due) -> Option<Duration> {
+        let refused = self.refused.filter(|(refused, _)| *refused == due);
+        refused.map(|(_, until)| until)
+    }
+
     fn begin(&mut self, context: &RunContext<'_>, step: u32) -> Result<Begin, String> {
         let workflow = workflow_of(context)?;
         let scope = self.scope(context)?;
