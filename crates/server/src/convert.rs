@@ -71,7 +71,18 @@ pub fn submission(request_id: &[u8], bodies: Vec<Bytes>) -> Result<Submission, C
     Ok(builder.submission)
 }
 
-/// Makes tasks of the specs of a step, or of elements of one.
+/// Makes a task of the spec of a step.
+pub fn step_task(spec: proto::TaskSpec) -> Submission {
+    let body = Bytes::from(spec.encode_to_vec());
+    Submission {
+        request: None,
+        policies: vec![policy_of(&spec)],
+        tasks: vec![new_task(&spec, body)],
+        groups: vec![spec.group],
+    }
+}
+
+/// Makes tasks of the specs of elements of a step.
 pub fn step_tasks(specs: Vec<proto::TaskSpec>) -> Submission {
     let mut builder = Builder::default();
     for spec in specs {
@@ -140,32 +151,12 @@ type PolicyKey = (u32, u32, Option<u64>, Option<(u64, u32, u64, u32)>);
 
 impl Builder {
     fn add(&mut self, spec: proto::TaskSpec, body: Bytes) {
-        let policy = self.policy(&spec);
-        let dedup = spec
-            .dedup_key
-            .as_deref()
-            .map(|key| (hash(key.as_bytes()), hash(&body)));
-        let affinity = spec
-            .affinity
-            .iter()
-            .map(|key| Submission::affinity_hash(key))
-            .collect();
         let task = NewTask {
-            policy,
-            priority: spec
-                .priority
-                .map_or(capataz_engine::limits::PRIORITY_DEFAULT, |p| p as u8),
-            count: spec.count,
-            not_before: spec.run_at_us.map(Timestamp),
-            delay: spec.delay_us.map(Span),
-            expires_at: None,
-            expires_in: spec.expires_in_us.map(Span),
-            dedup,
-            affinity,
-            group: self.group(spec.group),
-            body,
+            policy: self.policy(&spec),
+            ..new_task(&spec, body)
         };
-        self.submission.tasks.push(task);
+        let group = self.group(spec.group);
+        self.submission.tasks.push(NewTask { group, ..task });
     }
 
     fn group(&mut self, name: String) -> u32 {
@@ -201,6 +192,27 @@ impl Builder {
             self.submission.policies.push(policy_of(spec));
         }
         number
+    }
+}
+
+/// A task of the first group and with the first policy of its submission.
+fn new_task(spec: &proto::TaskSpec, body: Bytes) -> NewTask {
+    let dedup = spec.dedup_key.as_deref();
+    let affinity = spec.affinity.iter();
+    NewTask {
+        group: 0,
+        policy: 0,
+        priority: spec
+            .priority
+            .map_or(capataz_engine::limits::PRIORITY_DEFAULT, |p| p as u8),
+        count: spec.count,
+        not_before: spec.run_at_us.map(Timestamp),
+        delay: spec.delay_us.map(Span),
+        expires_at: None,
+        expires_in: spec.expires_in_us.map(Span),
+        dedup: dedup.map(|key| (hash(key.as_bytes()), hash(&body))),
+        affinity: affinity.map(|key| Submission::affinity_hash(key)).collect(),
+        body,
     }
 }
 

@@ -50,7 +50,7 @@ pub use definition::{
     StepDefinition, TaskFields, schema,
 };
 pub use document::Place;
-pub use evaluation::{EvaluationError, Inputs};
+pub use evaluation::{EvaluationError, Inputs, TaskError};
 pub use expression::{ExpressionFlaw, Problem};
 pub use parameters::{ParameterFault, ParameterRefusal};
 pub use refusal::{Flaw, Reason, Refusal};

@@ -4,6 +4,7 @@
 //! so that REST and gRPC share one [`validate`] and one set of refusals. Whether a task exists,
 //! a key is in use or a namespace is full is not looked at here.
 
+mod alter;
 mod check;
 mod document;
 mod error;
@@ -13,6 +14,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use alter::alter;
 pub use check::{check_batch, check_name, validate, validate_within};
 pub use document::{BackoffSpec, OutputMode, TaskSpec};
 pub use error::{Flaw, SpecError};

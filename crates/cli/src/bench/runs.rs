@@ -1,7 +1,7 @@
 //! `bench runs`: what a step of a run costs, beside a plain task.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use capataz_api::client::ClientError;
 use capataz_api::rest::StartRunRequest;
@@ -23,8 +23,8 @@ const DIAMOND: u32 = 20;
 const GROUP: &str = "bench-runs";
 /// Calls that start runs at the same time.
 const IN_FLIGHT: u32 = 64;
-/// How long one part may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The workflow that they follow.
+const DIAMONDS: &str = "bench-diamond";
 
 /// How much is to be measured.
 #[derive(Clone, Debug)]
@@ -44,30 +44,67 @@ pub(crate) struct Runs {
 /// What `bench runs` found. Every step is a task of a worker that does nothing.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Figures {
-    /// Steps of the chain.
-    pub(crate) chain: u32,
-    /// One after the other, a second.
-    pub(crate) chain_steps_per_s: f64,
-    /// Syncs of the journal for each step of the chain.
-    pub(crate) chain_syncs_per_step: f64,
-    /// Elements of the fan-out.
-    pub(crate) elements: u32,
-    /// From the start of the run to its end, its join included, a second.
-    pub(crate) elements_per_s: f64,
+    /// Plain tasks, as many as the diamonds have steps.
+    pub(crate) plain: Part,
+    /// A chain: one step after the other.
+    pub(crate) chain: Part,
+    /// Records of the journal for each step of the chain, beside the one that starts the run: each
+    /// is synced once at the most.
+    pub(crate) chain_records_per_step: f64,
+    /// Other syncs of the journal meanwhile: of its witness, every 50 ms however many steps there
+    /// are, and of new segments.
+    pub(crate) chain_other_syncs: u64,
+    /// A fan-out, its join included.
+    pub(crate) elements: Part,
     /// Runs of a diamond at once.
-    pub(crate) diamonds: u32,
-    /// Their steps, a second, from the first call to the last end.
-    pub(crate) diamond_steps_per_s: f64,
-    /// Plain tasks, as many as the diamonds have steps, from the first call to the last end.
-    pub(crate) plain_tasks_per_s: f64,
-    /// How many times as long a step of a diamond takes as a plain task.
+    pub(crate) diamonds: Part,
+    /// How many times as long a step of a diamond takes as a plain task, from the first call to the
+    /// last end.
     pub(crate) diamond_ratio: f64,
-    /// The same for an element of the fan-out.
+    /// The same to when the history shows all of them.
+    pub(crate) diamond_ratio_shown: f64,
+    /// The same as both for an element of the fan-out.
     pub(crate) element_ratio: f64,
+    /// See there.
+    pub(crate) element_ratio_shown: f64,
     /// Resident memory of the server at the end.
     pub(crate) rss_bytes: u64,
     /// One append of 4 KiB and its sync on the same disk, at the start and at the end.
     pub(crate) raw_sync_ms: SyncMillis,
+}
+
+/// What one part of the measurement took.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Part {
+    /// Tasks, steps or elements.
+    pub(crate) count: u64,
+    /// Seconds from the first call until the last has ended, durably.
+    pub(crate) seconds: f64,
+    /// Seconds from the first call until the history shows that.
+    pub(crate) shown_seconds: f64,
+    /// Microseconds of processor time that the server takes for each, its history included.
+    pub(crate) server_us: f64,
+}
+
+impl Part {
+    fn per_s(&self) -> f64 {
+        self.count as f64 / self.seconds
+    }
+
+    fn words(&self) -> String {
+        let (count, per_s, us) = (self.count, self.per_s(), self.server_us);
+        format!("{per_s:.0}/s of {count}, {us:.0} us of the server each")
+    }
+
+    /// How many times as long one of these takes as one of those: until it has ended, and until the
+    /// history shows it.
+    fn ratios(&self, other: &Part) -> (f64, f64) {
+        let each = |part: &Part, seconds: f64| seconds / part.count as f64;
+        (
+            each(self, self.seconds) / each(other, other.seconds),
+            each(self, self.shown_seconds) / each(other, other.shown_seconds),
+        )
+    }
 }
 
 /// Measures it, on a server and workers of its own.
@@ -84,100 +121,104 @@ pub(crate) async fn measure(plan: Runs) -> Result<Figures, TrialError> {
         workers.push(trial.start_worker(&name, &flags)?);
     }
     trial.joined(&mut workers, plan.workers.into()).await?;
-    let steps = plan.diamonds * DIAMOND;
+    let steps = u64::from(plan.diamonds * DIAMOND);
     say(format_args!("bench: {steps} plain tasks"));
-    let plain_tasks_per_s = plain(&trial, steps.into()).await?;
+    let load = async || Ok(recipe().load(&trial.client, 0, steps).await?);
+    let plain = part(&trial, steps, load).await?;
     say(format_args!("bench: a chain of {CHAIN} steps"));
-    let syncs = trial.stats().await?.journal.syncs;
-    let chain_s = one(&trial, chain()).await?;
-    let syncs = trial.stats().await?.journal.syncs - syncs;
+    let before = trial.stats().await?.journal;
+    let chain = part(&trial, CHAIN.into(), async || start(&trial, chain()).await).await?;
+    let after = trial.stats().await?.journal;
+    let records = after.position - before.position;
     say(format_args!("bench: a fan-out of {}", plan.elements));
-    let fan_s = one(&trial, fan_out(plan.elements)).await?;
-    say(format_args!(
-        "bench: {} diamonds of {DIAMOND} steps",
-        plan.diamonds
-    ));
-    let diamonds_s = diamonds(&trial, plan.diamonds).await?;
+    let fan = fan_out(plan.elements);
+    let elements = part(&trial, plan.elements.into(), async || {
+        start(&trial, fan).await
+    });
+    let elements = elements.await?;
+    let runs = plan.diamonds;
+    say(format_args!("bench: {runs} diamonds of {DIAMOND} steps"));
+    trial.client.put_workflow(DIAMONDS, &diamond()).await?;
+    let diamonds = part(&trial, steps, async || start_diamonds(&trial, runs).await).await?;
     let rss_bytes = trial.memory()?.rss_bytes;
     for worker in workers {
         worker.stop().await;
     }
     let raw_sync_ms = trial.measure_disk()?;
     trial.stop().await;
-    let elements_per_s = f64::from(plan.elements) / fan_s;
-    let diamond_steps_per_s = f64::from(steps) / diamonds_s;
+    let (diamond_ratio, diamond_ratio_shown) = diamonds.ratios(&plain);
+    let (element_ratio, element_ratio_shown) = elements.ratios(&plain);
     Ok(Figures {
-        chain: CHAIN,
-        chain_steps_per_s: f64::from(CHAIN) / chain_s,
-        chain_syncs_per_step: syncs as f64 / f64::from(CHAIN),
-        elements: plan.elements,
-        elements_per_s,
-        diamonds: plan.diamonds,
-        diamond_steps_per_s,
-        plain_tasks_per_s,
-        diamond_ratio: plain_tasks_per_s / diamond_steps_per_s,
-        element_ratio: plain_tasks_per_s / elements_per_s,
+        plain,
+        chain,
+        chain_records_per_step: records.saturating_sub(1) as f64 / f64::from(CHAIN),
+        chain_other_syncs: (after.syncs - before.syncs).saturating_sub(records),
+        elements,
+        diamonds,
+        diamond_ratio,
+        diamond_ratio_shown,
+        element_ratio,
+        element_ratio_shown,
         rss_bytes,
         raw_sync_ms,
     })
 }
 
-/// Submits tasks and waits for them: how many a second.
-async fn plain(trial: &Trial, tasks: u64) -> Result<f64, TrialError> {
-    let recipe = recipe();
+/// Begins something and waits until `count` tasks of it have ended, and then until the history
+/// shows them. All parts are waited for in the same way, so that they compare.
+async fn part(
+    trial: &Trial,
+    count: u64,
+    begin: impl AsyncFnOnce() -> Result<(), TrialError>,
+) -> Result<Part, TrialError> {
+    let ended = trial.counts().await?.ended();
+    let cpu = trial.cpu_seconds()?;
     let begun = Instant::now();
-    recipe.load(&trial.client, 0, tasks).await?;
-    trial.until(|counts| counts.ended() >= tasks).await?;
-    Ok(tasks as f64 / begun.elapsed().as_secs_f64())
+    begin().await?;
+    trial
+        .until(|counts| counts.ended() >= ended + count)
+        .await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    trial.caught_up().await?;
+    Ok(Part {
+        count,
+        seconds,
+        shown_seconds: begun.elapsed().as_secs_f64(),
+        server_us: (trial.cpu_seconds()? - cpu) * 1e6 / count as f64,
+    })
 }
 
-/// Starts one run and waits for its end: how many seconds it took.
-async fn one(trial: &Trial, definition: Value) -> Result<f64, TrialError> {
-    let begun = Instant::now();
+/// Starts one run.
+async fn start(trial: &Trial, definition: Value) -> Result<(), TrialError> {
     let request = StartRunRequest {
         definition: Some(definition),
         ..StartRunRequest::default()
     };
-    let started = trial.client.start_run(&request).await?;
-    wait(trial, &started.id).await?;
-    Ok(begun.elapsed().as_secs_f64())
-}
-
-async fn wait(trial: &Trial, run: &str) -> Result<(), TrialError> {
-    trial.client.wait_run(run, Some(PATIENCE), |_| {}).await?;
+    trial.client.start_run(&request).await?;
     Ok(())
 }
 
-/// Starts many runs at once and waits for all of them: how many seconds it took.
-async fn diamonds(trial: &Trial, count: u32) -> Result<f64, TrialError> {
-    let definition = diamond();
-    trial
-        .client
-        .put_workflow("bench-diamond", &definition)
-        .await?;
+/// Starts many runs at once.
+async fn start_diamonds(trial: &Trial, count: u32) -> Result<(), TrialError> {
     let request = StartRunRequest {
-        workflow: Some("bench-diamond".to_owned()),
+        workflow: Some(DIAMONDS.to_owned()),
         ..StartRunRequest::default()
     };
-    let begun = Instant::now();
     let mut calls = JoinSet::new();
     for caller in 0..IN_FLIGHT {
         let (client, request) = (trial.client.clone(), request.clone());
         let own = (caller..count).step_by(IN_FLIGHT as usize);
         calls.spawn(async move {
-            let mut started = Vec::new();
             for _ in own {
-                started.push(client.start_run(&request).await?.id);
+                client.start_run(&request).await?;
             }
-            Ok::<_, ClientError>(started)
+            Ok::<_, ClientError>(())
         });
     }
     while let Some(started) = calls.join_next().await {
-        for run in started?? {
-            wait(trial, &run).await?;
-        }
+        started??;
     }
-    Ok(begun.elapsed().as_secs_f64())
+    Ok(())
 }
 
 fn recipe() -> Recipe {
@@ -213,35 +254,29 @@ fn diamond() -> Value {
     let mut steps = vec![step(0, &[])];
     steps.extend(between.iter().map(|id| step(*id, &[0])));
     steps.push(step(last, &between));
-    json!({ "name": "bench-diamond", "steps": steps })
+    json!({ "name": DIAMONDS, "steps": steps })
 }
 
 impl Report for Figures {
     fn sheet(&self) -> Sheet {
         let raw = self.raw_sync_ms;
+        let times = |ended: f64, shown: f64| {
+            format!("{ended:.2} times a plain task, {shown:.2} until the history shows it")
+        };
         Sheet::of_fields([
+            ("plain tasks", self.plain.words()),
+            ("chain", self.chain.words()),
             (
-                "chain",
+                "  syncs",
                 format!(
-                    "{:.0} steps/s, {:.2} syncs a step",
-                    self.chain_steps_per_s, self.chain_syncs_per_step
+                    "{:.2} a step at most, and {} of the witness in all",
+                    self.chain_records_per_step, self.chain_other_syncs
                 ),
             ),
-            (
-                "fan-out",
-                format!(
-                    "{:.0} elements/s of {}, {:.2} times a plain task",
-                    self.elements_per_s, self.elements, self.element_ratio
-                ),
-            ),
-            (
-                "diamonds",
-                format!(
-                    "{:.0} steps/s of {} runs, {:.2} times a plain task",
-                    self.diamond_steps_per_s, self.diamonds, self.diamond_ratio
-                ),
-            ),
-            ("plain tasks", format!("{:.0}/s", self.plain_tasks_per_s)),
+            ("fan-out", self.elements.words()),
+            ("", times(self.element_ratio, self.element_ratio_shown)),
+            ("diamonds", self.diamonds.words()),
+            ("", times(self.diamond_ratio, self.diamond_ratio_shown)),
             ("memory", format!("{:.0} MB", self.rss_bytes as f64 / 1e6)),
             (
                 "raw sync p50 p99",

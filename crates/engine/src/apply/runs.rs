@@ -274,9 +274,7 @@ impl State {
         let Some(run) = self.runs.runs.get(&id) else {
             return;
         };
-        let name = self
-            .workflow(run.workflow)
-            .map(|workflow| workflow.name.clone());
+        let name = self.workflow(run.workflow).map(|known| &*known.name);
         let archive = Archive::of(name.unwrap_or_default(), run);
         self.touch_whole_run(id);
         self.touch_outputs(id);

@@ -1,28 +1,30 @@
 //! What the store keeps of a run that has ended, so that steps of it can run again.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::run::{Run, RunEntry, StepEntry};
 use super::{Plan, Status};
 use crate::run::RunId;
-use bytes::Bytes;
 
 /// An ended run, whole.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Archive {
+pub(crate) struct Archive<'a> {
     /// The name of its workflow, which may have another number by then.
-    workflow: String,
-    run: RunEntry,
+    workflow: Cow<'a, str>,
+    run: RunEntry<'a>,
     steps: Vec<StepEntry>,
     /// Kept outputs, with step and element.
     outputs: Vec<(u32, u32, Bytes)>,
 }
 
-impl Archive {
+impl Archive<'_> {
     /// Writes a run down; `None` never happens, as there is nothing in it that cannot be written.
-    pub(crate) fn of(workflow: String, run: &Run) -> Option<Vec<u8>> {
+    pub(crate) fn of(workflow: &str, run: &Run) -> Option<Vec<u8>> {
         let mut entry = run.entry();
-        entry.own = Some(run.plan.version.clone());
+        entry.own = Some(Cow::Borrowed(&run.plan.version));
         let chunks = (0..run.chunks()).filter_map(|chunk| run.step_entries(chunk));
         let outputs = run.steps.iter().enumerate().flat_map(|(number, step)| {
             let number = number as u32;
@@ -30,7 +32,7 @@ impl Archive {
             step.outputs.iter().map(one)
         });
         let archive = Archive {
-            workflow,
+            workflow: Cow::Borrowed(workflow),
             run: entry,
             steps: chunks.flatten().collect(),
             outputs: outputs.collect(),
@@ -40,8 +42,8 @@ impl Archive {
 
     /// Reads a run back, with the name of its workflow.
     pub(crate) fn open(bytes: &[u8]) -> Option<(String, Run)> {
-        let archive: Archive = postcard::from_bytes(bytes).ok()?;
-        let plan = Plan::new(archive.run.own.clone()?);
+        let archive: Archive<'_> = postcard::from_bytes(bytes).ok()?;
+        let plan = Plan::new(archive.run.own.as_deref()?.clone());
         let mut run = Run::restored(archive.run, plan);
         for (step, entry) in run.steps.iter_mut().zip(archive.steps) {
             entry.restore(step);
@@ -54,7 +56,7 @@ impl Archive {
         run.recount();
         let is_over = |status| matches!(status, Status::Over(_));
         let over = run.steps.iter().all(|step| is_over(step.status));
-        over.then_some((archive.workflow, run))
+        over.then(|| (archive.workflow.into_owned(), run))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A live run: its steps, and which of them something is to be done about.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -116,11 +117,11 @@ pub(crate) struct Fan {
 
 /// A run in the store; its steps, items and outputs are entries of their own.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct RunEntry {
+pub(crate) struct RunEntry<'a> {
     pub(crate) workflow: WorkflowId,
     pub(crate) version: u32,
     pub(crate) follows: bool,
-    pub(crate) own: Option<Version>,
+    pub(crate) own: Option<Cow<'a, Version>>,
     pub(crate) parameters: Bytes,
     pub(crate) message: Bytes,
     pub(crate) body: Bytes,
@@ -145,7 +146,7 @@ pub(crate) struct StepEntry {
 
 impl Run {
     /// A run with nothing done.
-    pub(crate) fn restored(entry: RunEntry, plan: Arc<Plan>) -> Run {
+    pub(crate) fn restored(entry: RunEntry<'_>, plan: Arc<Plan>) -> Run {
         let ranks = plan.ranks(&entry.expected);
         let steps: Vec<Step> = ranks
             .into_iter()
@@ -185,12 +186,12 @@ impl Run {
         run
     }
 
-    pub(crate) fn entry(&self) -> RunEntry {
+    pub(crate) fn entry(&self) -> RunEntry<'_> {
         RunEntry {
             workflow: self.workflow,
             version: self.version,
             follows: self.follows,
-            own: self.own.then(|| self.plan.version.clone()),
+            own: self.own.then(|| Cow::Borrowed(&self.plan.version)),
             parameters: self.parameters.clone(),
             message: self.message.clone(),
             body: self.body.clone(),

@@ -125,12 +125,12 @@ impl State {
         &mut self,
         key: EntryKey,
         id: RunId,
-        entry: RunEntry,
+        entry: RunEntry<'_>,
     ) -> Result<(), RestoreError> {
         let workflow = self.runs.workflows.get_mut(&entry.workflow);
         let workflow = workflow.ok_or_else(|| dangling(key, format!("{:?}", entry.workflow)))?;
         let plan = match &entry.own {
-            Some(version) => Plan::new(version.clone()),
+            Some(version) => Plan::new(Version::clone(version)),
             None => {
                 let known = workflow.versions.get_mut(&entry.version);
                 let known =

@@ -3,14 +3,14 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use capataz_api::limits::{AFFINITY_KEYS, PAYLOAD_BYTES};
+use capataz_api::limits::AFFINITY_KEYS;
 use capataz_api::proto;
-use capataz_api::spec::parse_task;
 use capataz_engine::planted::{Bug, planted};
 use capataz_engine::{Begin, Closing, Command, Due, NewRun, RunContext, RunId};
-use capataz_workflow::{EvaluationError, Inputs, Output, Place, Scope, Workflow};
+use capataz_workflow::{EvaluationError, Inputs, Output, Place, Scope, TaskError, Workflow};
 use prost::Message;
 use serde_json::Value;
 
@@ -25,11 +25,20 @@ const ELEMENT_BYTES: usize = 1 << 20;
 /// Bytes of the items of a fan-out, as JSON: they are one record, and are held in memory.
 const ITEMS_BYTES: usize = 4 << 20;
 
+/// How long what could not be done about a run is left alone, unless something else is to be done
+/// first. It waits for the ends of other tasks, of which there are a hundred million then, and each
+/// try works out up to a thousand elements: ten tries a second cost little and hold nobody up.
+pub(super) const RETRY: Duration = Duration::from_millis(100);
+
 /// What the owner keeps at hand to work steps out. All of it can be made again.
 #[derive(Default)]
 pub(super) struct StepWork {
     /// The items of the fan-out that was worked on last.
     items: Option<OpenFan>,
+    /// The parsed parameters of the run that was worked on last: they never change.
+    parameters: Option<(RunId, Arc<Value>)>,
+    /// What could not be done, and when it is tried again, in monotonic time.
+    pub(super) refused: Option<(Due, Duration)>,
 }
 
 /// The parsed items of a step of a run.
@@ -39,28 +48,48 @@ impl Owner {
     /// Does what runs wait for, until nothing is due or the turn is full.
     pub(super) fn advance_runs(&mut self) {
         for _ in 0..TURN_STEPS {
-            if self.is_turn_full() {
-                return;
-            }
-            let due = self.next_work_on_runs();
-            let Some(command) = due.and_then(|due| self.work_out(due)) else {
+            let Some(due) = self.due().filter(|_| !self.is_turn_full()) else {
                 return;
             };
-            if let Err(rejection) = self.run(command) {
-                // The engine asked for it a moment ago.
-                tracing::error!(%rejection, "a run does not go on");
+            if !self.advance(due) {
+                self.steps.refused = Some((due, self.now.mono + RETRY));
                 return;
             }
         }
     }
 
-    /// What is to be done next about runs, and may be: new tasks need room, decisions make some.
-    pub(super) fn next_work_on_runs(&self) -> Option<Due> {
-        let room = self.journal_room && self.store_room && self.lag <= self.options.lag_max;
-        match room {
-            true => self.state.next_due(),
-            false => self.state.next_decision(),
+    /// When something is to be done about runs although there is no input, in monotonic time.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        match self.due() {
+            Some(_) => Some(self.now.mono),
+            None => {
+                let until = self.steps.waits_until(self.state.next_due()?);
+                // Over already, it lacks room, and that is told.
+                until.filter(|until| *until > self.now.mono)
+            }
         }
+    }
+
+    /// What is to be done about runs, and may be. New tasks need room, decisions make some; and
+    /// what was refused a moment ago waits, but nothing waits for it.
+    fn due(&self) -> Option<Due> {
+        let room = self.journal_room && self.store_room && self.lag <= self.options.lag_max;
+        let may_be = |due: &Due| self.steps.waits_until(*due) <= Some(self.now.mono);
+        let due = self.state.next_due().filter(|_| room).filter(may_be);
+        due.or_else(|| self.state.next_decision().filter(may_be))
+    }
+
+    /// Says whether something has come of it.
+    pub(super) fn advance(&mut self, due: Due) -> bool {
+        let Some(command) = self.work_out(due) else {
+            return false;
+        };
+        let before = self.event_count();
+        if let Err(rejection) = self.run(command) {
+            // The engine asked for it a moment ago, so this is no usual refusal but lack of room.
+            tracing::error!(%rejection, "a run does not go on");
+        }
+        self.event_count() > before
     }
 
     fn work_out(&mut self, due: Due) -> Option<Command> {
@@ -90,9 +119,15 @@ impl Owner {
 }
 
 impl StepWork {
+    /// Until when something is left alone that could not be done.
+    fn waits_until(&self, due: Due) -> Option<Duration> {
+        let refused = self.refused.filter(|(refused, _)| *refused == due);
+        refused.map(|(_, until)| until)
+    }
+
     fn begin(&mut self, context: &RunContext<'_>, step: u32) -> Result<Begin, String> {
         let workflow = workflow_of(context)?;
-        let scope = RunScope::new(context)?;
+        let scope = self.scope(context)?;
         let inputs = workflow.inputs(step as usize, &scope);
         if !inputs.when().map_err(told)? {
             return Ok(Begin::Skip);
@@ -107,9 +142,7 @@ impl StepWork {
                 context,
                 step,
             };
-            return Ok(Begin::Task(convert::step_tasks(vec![
-                task.spec(&inputs, None)?,
-            ])));
+            return Ok(Begin::Task(convert::step_task(task.spec(&inputs, None)?)));
         }
         let items = inputs.items().map_err(told)?;
         let json = serde_json::to_vec(&items).map_err(|error| error.to_string())?;
@@ -134,7 +167,7 @@ impl StepWork {
     ) -> Result<Begin, String> {
         let items = self.items(context, step)?;
         let workflow = workflow_of(context)?;
-        let scope = RunScope::new(context)?;
+        let scope = self.scope(context)?;
         let inputs = workflow.inputs(step as usize, &scope);
         let task = StepTask {
             workflow: &workflow,
@@ -154,6 +187,24 @@ impl StepWork {
         Ok(Begin::Elements(convert::step_tasks(specs)))
     }
 
+    /// What the expressions of a run see.
+    fn scope<'a>(&mut self, context: &'a RunContext<'a>) -> Result<RunScope<'a>, String> {
+        let parameters = match &self.parameters {
+            Some((run, parameters)) if *run == context.id() => Arc::clone(parameters),
+            _ => {
+                let read = serde_json::from_slice(context.parameters());
+                let read = Arc::new(read.map_err(|error| format!("parameters: {error}"))?);
+                self.parameters = Some((context.id(), Arc::clone(&read)));
+                read
+            }
+        };
+        Ok(RunScope {
+            context,
+            id: context.id().to_string(),
+            parameters,
+        })
+    }
+
     /// The items of an open fan-out.
     fn items(&mut self, context: &RunContext<'_>, step: u32) -> Result<Arc<Vec<Value>>, String> {
         let wanted = (context.id(), step);
@@ -169,9 +220,9 @@ impl StepWork {
         Ok(items)
     }
 
-    fn close(&self, context: &RunContext<'_>) -> Result<Closing, String> {
+    fn close(&mut self, context: &RunContext<'_>) -> Result<Closing, String> {
         let workflow = workflow_of(context)?;
-        let scope = RunScope::new(context)?;
+        let scope = self.scope(context)?;
         let result = workflow.result(&scope).map_err(told)?;
         let result = result.map_or_else(Bytes::new, |value| Bytes::from(value.to_string()));
         let successor = successor(&workflow, context, &scope)?;
@@ -235,9 +286,11 @@ impl StepTask<'_> {
         inputs: &Inputs<'_>,
         item: Option<(u32, &Value)>,
     ) -> Result<proto::TaskSpec, String> {
-        let document = inputs.task(item).map_err(told)?;
-        let text = document.to_string();
-        let mut spec = parse_task(text.as_bytes(), PAYLOAD_BYTES).map_err(|e| e.to_string())?;
+        let spec = inputs.spec(item);
+        let mut spec = spec.map_err(|error| match error {
+            TaskError::Evaluation(error) => told(error),
+            TaskError::Spec(error) => error.to_string(),
+        })?;
         let node = &self.workflow.steps()[self.step as usize];
         spec.priority.get_or_insert(node.priority);
         let run = self.context.id().to_string();
@@ -259,19 +312,7 @@ impl StepTask<'_> {
 pub(crate) struct RunScope<'a> {
     context: &'a RunContext<'a>,
     id: String,
-    parameters: Value,
-}
-
-impl<'a> RunScope<'a> {
-    fn new(context: &'a RunContext<'a>) -> Result<RunScope<'a>, String> {
-        let parameters = serde_json::from_slice(context.parameters());
-        let parameters = parameters.map_err(|error| format!("parameters: {error}"))?;
-        Ok(RunScope {
-            context,
-            id: context.id().to_string(),
-            parameters,
-        })
-    }
+    parameters: Arc<Value>,
 }
 
 impl Scope for RunScope<'_> {

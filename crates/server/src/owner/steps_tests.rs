@@ -8,13 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use capataz_api::proto;
 use capataz_engine::{
-    Answer, Change, Command, Event, Hello, Outcome, Reason, Report, RunId, RunPhase, StartRun,
+    Answer, Change, Command, Due, Event, Hello, Outcome, Reason, Report, RunId, RunPhase, StartRun,
     State, Timestamp, Usage, Which,
 };
 use capataz_journal::Position;
 use prost::Message;
 use serde_json::{Value, json};
 
+use super::steps::RETRY;
 use super::*;
 use crate::clock::Now;
 use crate::workflow::{Compiled, Wishes, new_run};
@@ -415,4 +416,39 @@ steps:
     world.work(|_| Some(json!({})));
     assert_eq!(world.decided(), ["0 succeeded", "1 succeeded"]);
     assert!(world.end_of(run).is_some());
+}
+
+/// What lacks room is due again at once: the owner's thread was awake all the time.
+#[test]
+fn what_could_not_be_done_about_a_run_is_tried_again_after_a_pause() {
+    let mut world = World::new();
+    let run = world.start(
+        "
+name: two
+steps:
+  - { id: a, group: g, payload: {} }
+  - { id: b, group: g, after: a, payload: {} }
+",
+        &json!({}),
+    );
+    world.turn([Input::JournalRoom(false)]);
+    world.work(|_| Some(json!(null)));
+    let due = world.owner.state().next_due().expect("the end of a step");
+    assert!(
+        !world.owner.advance(Due::Run(RunId(run.0 + 1))),
+        "no such run"
+    );
+    // As if the engine had refused it: no test can have a hundred million tasks.
+    let until = at(0).mono + RETRY;
+    world.owner.steps.refused = Some((due, until));
+    world.turn([Input::JournalRoom(true)]);
+    assert_eq!(world.owner.state().next_due(), Some(due));
+    assert_eq!(world.owner.next_wake(), Some(until));
+    world.seconds = 1;
+    world.turn([]);
+    world.work(|_| Some(json!(null)));
+    assert_eq!(
+        world.end_of(run).map(|(phase, _)| phase),
+        Some(RunPhase::Succeeded)
+    );
 }

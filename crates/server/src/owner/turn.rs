@@ -234,17 +234,13 @@ impl Owner {
         if !self.has_room_in_flight() {
             return None;
         }
-        if self.next_work_on_runs().is_some() {
-            return Some(self.now.mono);
-        }
         let timer = self.state.next_timer().map(|at| {
             let wait = Duration::from_micros(at.0.saturating_sub(self.at.0));
             self.now.mono + wait
         });
-        [timer, self.leases.next(), self.polls.next()]
-            .into_iter()
-            .flatten()
-            .min()
+        let (leases, polls) = (self.leases.next(), self.polls.next());
+        let all = [timer, leases, polls, self.next_due()];
+        all.into_iter().flatten().min()
     }
 
     /// Records below `position` are durable: everything that waited for them is released.
@@ -283,7 +279,12 @@ impl Owner {
 
     /// Whether something happened in this turn.
     pub(super) fn has_events(&self) -> bool {
-        !self.events.is_empty()
+        self.event_count() > 0
+    }
+
+    /// How much has happened in this turn.
+    pub(super) fn event_count(&self) -> usize {
+        self.events.len()
     }
 
     /// Whether this leader may act on what only its clock tells it.

@@ -5,10 +5,12 @@ use rusqlite::Connection;
 
 use super::audit::{AuditFilter, AuditRecord};
 use super::audit_row::Action;
+use super::graphs::read_version;
 use super::reader::{ReadError, Reader};
 use super::row::Counts;
 use super::run_record::{RunRecord, StepPage, StepRecord, bare_step, followed};
 use super::run_row::FanRow;
+use super::run_sql;
 
 /// Lines that are read at once.
 const STEP: usize = 10_000;
@@ -32,8 +34,8 @@ impl Reader {
         let Some(graph) = followed(&connection, id)? else {
             return Ok(None);
         };
-        let count = steps_then(&connection, id, at)?.unwrap_or(graph.steps.len() as u32);
-        let steps = (0..count.min(graph.steps.len() as u32)).map(|step| bare_step(&graph, step));
+        let all = graph.steps.len() as u32;
+        let steps = (0..all).map(|step| bare_step(&graph, step));
         let mut then = Then {
             run: RunRecord {
                 phase: RunPhase::Queued,
@@ -41,7 +43,7 @@ impl Reader {
                 round: 1,
                 began_at: None,
                 finished_at: None,
-                steps: count,
+                steps: steps_at_first(&connection, id)?.unwrap_or(all),
                 under_way: 0,
                 ended: Counts::default(),
                 result: bytes::Bytes::new(),
@@ -68,13 +70,13 @@ impl Reader {
     }
 }
 
-/// How many steps a run had then, when some were added later.
-fn steps_then(connection: &Connection, run: RunId, at: Timestamp) -> rusqlite::Result<Option<u32>> {
-    let sql = "SELECT min(item) FROM audit WHERE run = ? AND action = ? AND at > ?";
-    let mut statement = connection.prepare_cached(sql)?;
-    let at = i64::try_from(at.0).unwrap_or(i64::MAX);
-    let values = (run.0 as i64, Action::StepsAdded as i64, at);
-    statement.query_row(values, |row| row.get(0))
+/// How many steps a run began with.
+fn steps_at_first(connection: &Connection, id: RunId) -> rusqlite::Result<Option<u32>> {
+    let Some(row) = run_sql::read_run(connection, id)? else {
+        return Ok(None);
+    };
+    let version = read_version(connection, (row.workflow, row.version))?;
+    Ok(version.map(|(graph, _)| graph.steps.len() as u32))
 }
 
 struct Then {
@@ -91,6 +93,7 @@ impl Then {
             }
             Action::RunPaused => self.run.reason = RunReason::Paused,
             Action::RunResumed => self.run.reason = RunReason::None,
+            Action::StepsAdded => self.run.steps += first_number(&line.note).unwrap_or(0),
             Action::RunCancelRequested => self.run.note.clone_from(&line.note),
             Action::RunReopened => {
                 self.run.round += 1;
@@ -125,6 +128,8 @@ impl Then {
     }
 
     fn page(mut self, from: u32, limit: u32) -> (RunRecord, StepPage) {
+        // The others were added later.
+        self.steps.truncate(self.run.steps as usize);
         for step in &self.steps {
             match step.phase {
                 Phase::Blocked => {}
@@ -162,13 +167,8 @@ fn fold_step(step: &mut StepRecord, line: &AuditRecord) {
             return;
         }
         Action::StepOpened => {
-            let count = line
-                .note
-                .split(' ')
-                .next()
-                .and_then(|count| count.parse().ok());
             step.fan = Some(FanRow {
-                count: count.unwrap_or(0),
+                count: first_number(&line.note).unwrap_or(0),
                 ..FanRow::default()
             });
             (step.queued_at, step.started_at) = (Some(line.at), Some(line.at));
@@ -216,6 +216,11 @@ fn fold_element(step: &mut StepRecord, line: &AuditRecord, element: u32) {
         (_, Some(to)) if !to.is_live() && line.from.is_some_and(Phase::is_live) => fan.failed += 1,
         _ => {}
     }
+}
+
+/// The number that a note begins with.
+fn first_number(note: &str) -> Option<u32> {
+    note.split(' ').next()?.parse().ok()
 }
 
 fn blank(number: u32, node: capataz_engine::Node) -> StepRecord {

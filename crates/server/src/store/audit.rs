@@ -7,6 +7,7 @@ use capataz_engine::{Attempt, Graph, Key, Phase, RunId, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::audit_part::{AuditPart, COLUMNS, Line};
 use super::audit_row::Action;
 use super::reader::{ReadError, Reader};
 use super::run_record::followed;
@@ -72,72 +73,117 @@ impl Reader {
     pub fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, ReadError> {
         let connection = self.connection()?;
         let transaction = connection.unchecked_transaction()?;
-        let first = match filter.since {
-            Some(since) => first_at(&transaction, since)?.max(filter.after as i64 + 1),
+        let from = match filter.since {
+            Some(since) => before(&transaction, since)?.max(filter.after as i64 + 1),
             None => filter.after as i64 + 1,
         };
-        let until = filter
-            .until
-            .map_or(i64::MAX, |until| i64::try_from(until.0).unwrap_or(i64::MAX));
-        let columns = "SELECT seq, at, action, actor, run, step, item, task, attempt, was, now,
-            reason, subject, note FROM audit";
-        let mut names = StepNames {
-            connection: &transaction,
-            graphs: HashMap::new(),
+        // A line may be in a row that begins before it: in that of its run, or in one of its part.
+        let of_run = "run = ?1 AND first >= coalesce(
+            (SELECT max(first) FROM audit WHERE run = ?1 AND first <= ?2), ?2)";
+        let of_all = "?1 IS NULL AND first >= coalesce(
+            (SELECT part FROM audit WHERE first <= ?2 ORDER BY first DESC LIMIT 1), ?2)";
+        let wanted = match filter.run {
+            Some(_) => of_run,
+            None => of_all,
         };
-        let limit = filter.limit as i64;
-        let mut records = Vec::new();
-        match filter.run {
-            Some(run) => {
-                let sql =
-                    format!("{columns} WHERE run = ? AND seq >= ? AND at < ? ORDER BY seq LIMIT ?");
-                let mut statement = transaction.prepare_cached(&sql)?;
-                let mut rows = statement.query((run.0 as i64, first, until, limit))?;
-                while let Some(row) = rows.next()? {
-                    records.push(names.read(row)?);
-                }
+        let sql = format!("SELECT {COLUMNS} FROM audit WHERE {wanted} ORDER BY first");
+        let mut statement = transaction.prepare_cached(&sql)?;
+        let mut rows = statement.query((filter.run.map(|run| run.0 as i64), from))?;
+        let mut lines = Lines::new(&transaction, filter, from as u64);
+        let mut part = None;
+        while let Some(row) = rows.next()? {
+            let row = AuditPart::read(row)?;
+            if part.replace(row.part) != Some(row.part) && lines.settle() {
+                break;
             }
-            None => {
-                let sql = format!("{columns} WHERE seq >= ? AND at < ? ORDER BY seq LIMIT ?");
-                let mut statement = transaction.prepare_cached(&sql)?;
-                let mut rows = statement.query((first, until, limit))?;
-                while let Some(row) = rows.next()? {
-                    records.push(names.read(row)?);
-                }
-            }
+            lines.add(&row)?;
         }
-        Ok(records)
+        Ok(lines.finish())
     }
 
-    /// The number of the last line that there is; 0 before the first.
+    /// The number of the last line that was written; 0 before the first.
     pub fn last_audit(&self) -> Result<u64, ReadError> {
         let connection = self.connection()?;
-        let mut statement = connection.prepare_cached("SELECT max(seq) FROM audit")?;
-        let last: Option<i64> = statement.query_row([], |row| row.get(0))?;
-        Ok(last.unwrap_or(0) as u64)
+        let mut statement = connection.prepare_cached("SELECT next_audit FROM meta")?;
+        let next: i64 = statement.query_row([], |row| row.get(0))?;
+        Ok(next as u64 - 1)
     }
 }
 
-/// The number of the first line from a time on: lines are in the order of their times, so it is
-/// found by halving, and no index is needed.
-fn first_at(connection: &Connection, since: Timestamp) -> rusqlite::Result<i64> {
-    let sql = "SELECT seq, at FROM audit WHERE seq >= ? ORDER BY seq LIMIT 1";
+/// A number before which no line came at `since` or later. Rows are in the order of the times of
+/// their first lines, so it is found by halving, and no index is needed.
+fn before(connection: &Connection, since: Timestamp) -> rusqlite::Result<i64> {
+    let sql = "SELECT first, at FROM audit WHERE first >= ? ORDER BY first LIMIT 1";
     let mut statement = connection.prepare_cached(sql)?;
-    let last: Option<i64> = connection
-        .prepare_cached("SELECT max(seq) FROM audit")?
-        .query_row([], |row| row.get(0))?;
-    let (mut low, mut high) = (1, last.unwrap_or(0) + 1);
+    let last = "SELECT max(first) FROM audit WHERE first < ?";
+    let mut last = connection.prepare_cached(last)?;
+    let mut last = |end: i64| last.query_row([end], |row| row.get::<_, Option<i64>>(0));
+    let (mut low, mut high) = (1, last(i64::MAX)?.unwrap_or(0) + 1);
     while low < high {
         let middle = low + (high - low) / 2;
         let found = statement.query_row([middle], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
         });
         match found.optional()? {
-            Some((seq, at)) if (at as u64) < since.0 => low = seq + 1,
+            Some((first, at)) if (at as u64) < since.0 => low = first + 1,
             _ => high = middle,
         }
     }
-    Ok(low)
+    // Only the first line of the row before is known to be older.
+    Ok(last(low)?.unwrap_or(1))
+}
+
+/// Lines that are asked for, part by part: within one they come row by row.
+struct Lines<'c> {
+    names: StepNames<'c>,
+    filter: AuditFilter,
+    from: u64,
+    records: Vec<AuditRecord>,
+    /// How many of them are in order.
+    settled: usize,
+    /// A line was seen that is too late, and so are all of the parts to come.
+    over: bool,
+}
+
+impl<'c> Lines<'c> {
+    fn new(connection: &'c Connection, filter: &AuditFilter, from: u64) -> Lines<'c> {
+        let graphs = HashMap::new();
+        Lines {
+            names: StepNames { connection, graphs },
+            filter: *filter,
+            from,
+            records: Vec::new(),
+            settled: 0,
+            over: false,
+        }
+    }
+
+    /// Adds what is asked for of a row.
+    fn add(&mut self, row: &AuditPart) -> rusqlite::Result<()> {
+        let AuditFilter { since, until, .. } = self.filter;
+        row.each(|seq, at, line| {
+            if until.is_some_and(|until| at >= until) {
+                self.over = true;
+            } else if seq >= self.from && since.is_none_or(|since| at >= since) {
+                let record = self.names.record(row.run, (seq, at), line)?;
+                self.records.push(record);
+            }
+            Ok(())
+        })
+    }
+
+    /// A part is complete. Says whether nothing more is needed.
+    fn settle(&mut self) -> bool {
+        self.records[self.settled..].sort_unstable_by_key(|record| record.seq);
+        self.settled = self.records.len();
+        self.over || self.settled >= self.filter.limit
+    }
+
+    fn finish(mut self) -> Vec<AuditRecord> {
+        self.settle();
+        self.records.truncate(self.filter.limit);
+        self.records
+    }
 }
 
 /// Puts names to the numbers of steps.
@@ -164,48 +210,45 @@ impl StepNames<'_> {
         Ok(node.map(|node| node.name.clone()))
     }
 
-    fn read(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<AuditRecord> {
-        let run = row.get::<_, Option<i64>>(4)?.map(|run| RunId(run as u64));
-        let (number, item): (Option<u32>, Option<u32>) = (row.get(5)?, row.get(6)?);
-        let action = place(&Action::ALL, row.get(2)?)?;
+    /// Puts names to a line.
+    fn record(
+        &mut self,
+        run: Option<RunId>,
+        (seq, at): (u64, Timestamp),
+        line: &Line<'_>,
+    ) -> rusqlite::Result<AuditRecord> {
+        let action = action(line.action)?;
         let (element, upstream) = match action {
-            Action::StepEnded => (None, self.of(run, item)?),
+            Action::StepEnded => (None, self.of(run, line.item)?),
             Action::StepsAdded => (None, None),
-            _ => (item, None),
-        };
-        let phase = |at: usize| {
-            let number: Option<i64> = row.get(at)?;
-            number.map(|number| place(&Phase::ALL, number)).transpose()
+            _ => (line.item, None),
         };
         Ok(AuditRecord {
-            seq: row.get::<_, i64>(0)? as u64,
-            at: Timestamp(row.get::<_, i64>(1)? as u64),
+            seq,
+            at,
             action,
-            actor: row
-                .get::<_, Option<String>>(3)?
-                .unwrap_or_else(|| SYSTEM_ACTOR.to_owned()),
+            actor: line.actor.unwrap_or(SYSTEM_ACTOR).to_owned(),
             run,
-            step: self.of(run, number)?,
-            number,
+            step: self.of(run, line.step)?,
+            number: line.step,
             element,
             upstream,
-            task: row
-                .get::<_, Option<i64>>(7)?
-                .map(|key| Key::from_raw(key as u64)),
-            attempt: row.get(8)?,
-            from: phase(9)?,
-            to: phase(10)?,
-            reason: row.get::<_, Option<String>>(11)?.unwrap_or_default(),
-            subject: row.get(12)?,
-            note: row.get::<_, Option<String>>(13)?.unwrap_or_default(),
+            task: line.task,
+            attempt: line.attempt,
+            from: line.was,
+            to: line.now,
+            reason: line.reason.to_owned(),
+            subject: line.subject.map(str::to_owned),
+            note: line.note.to_owned(),
         })
     }
 }
 
-fn place<T: Copy>(all: &[T], number: i64) -> rusqlite::Result<T> {
-    let found = usize::try_from(number).ok().and_then(|at| all.get(at));
-    found.copied().ok_or_else(|| {
-        let what = format!("{number} is none of {}", all.len()).into();
-        rusqlite::Error::FromSqlConversionFailure(0, Type::Integer, what)
+/// The action at a place among all.
+fn action(place: u8) -> rusqlite::Result<Action> {
+    let found = Action::ALL.get(usize::from(place)).copied();
+    found.ok_or_else(|| {
+        let what = format!("{place} is none of {}", Action::ALL.len()).into();
+        rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, what)
     })
 }

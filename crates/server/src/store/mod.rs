@@ -17,6 +17,7 @@ mod as_of;
 mod aside;
 mod attempts;
 mod audit;
+mod audit_part;
 mod audit_row;
 mod audit_settings;
 mod batch;

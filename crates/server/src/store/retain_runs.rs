@@ -79,7 +79,7 @@ pub(super) fn next_doomed(connection: &Connection) -> rusqlite::Result<Option<Ru
 pub(super) fn remove_rows(connection: &Connection, run: RunId) -> rusqlite::Result<bool> {
     let id = run.0 as i64;
     let rows = [
-        "DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE run = ? LIMIT ?)",
+        "DELETE FROM audit WHERE first IN (SELECT first FROM audit WHERE run = ? LIMIT ?)",
         "DELETE FROM run_step WHERE (run, step) IN
             (SELECT run, step FROM run_step WHERE run = ? LIMIT ?)",
     ];
@@ -142,8 +142,8 @@ pub(super) fn forget_unused(connection: &Connection, cutoff: i64) -> rusqlite::R
             }
         }
     }
-    let sql = "DELETE FROM audit WHERE seq IN
-        (SELECT seq FROM audit WHERE run IS NULL AND at < ? ORDER BY seq LIMIT ?)";
+    let sql = "DELETE FROM audit WHERE first IN
+        (SELECT first FROM audit WHERE run IS NULL AND last_at < ? ORDER BY first LIMIT ?)";
     let values = (cutoff, ROWS_STEP as i64);
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())

@@ -1,10 +1,13 @@
 //! Writes what a transaction changed of workflows and runs, and the audit trail of it.
 
+use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use capataz_engine::{RunId, WorkerId};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::audit_part::{AuditPart, PART_LINES};
 use super::audit_row::{AuditRow, Subject};
 use super::graphs::{self, Graphs, VersionKey};
 use super::run_sql;
@@ -114,56 +117,49 @@ impl RunWork {
 
     /// Remembers how long steps took, by the names of their workflows and their own.
     fn flush_times(&self, connection: &Connection, graphs: &mut Graphs) -> rusqlite::Result<()> {
-        let mut by_name: BTreeMap<(String, String), Vec<u32>> = BTreeMap::new();
-        let mut names: HashMap<u32, Option<String>> = HashMap::new();
-        for (run, step, took) in &self.times {
-            let Some(kept) = self.runs.get(run) else {
-                continue;
-            };
-            let workflow = kept.row.workflow;
-            let name = match names.get(&workflow.0) {
-                Some(name) => name.clone(),
-                None => {
-                    let name = workflow_name(connection, workflow.0)?;
-                    names.entry(workflow.0).or_insert(name).clone()
-                }
-            };
-            let graph = graphs.of(connection, (workflow, kept.row.version))?;
-            // A step that was added to its run is that run's alone: nothing is learned from it.
-            let node = graph
-                .as_ref()
-                .and_then(|graph| graph.steps.get(*step as usize));
-            if let (Some(name), Some(node)) = (name, node) {
-                let key = (name, node.name.clone());
-                by_name.entry(key).or_default().push(*took);
+        let mut names: HashMap<(VersionKey, u32), Option<(String, String)>> = HashMap::new();
+        let mut by_name: BTreeMap<&(String, String), Vec<u32>> = BTreeMap::new();
+        for (key, _) in self.times() {
+            if let Entry::Vacant(new) = names.entry(key) {
+                new.insert(step_name(connection, graphs, key)?);
+            }
+        }
+        for (key, took) in self.times() {
+            if let Some(Some(name)) = names.get(&key) {
+                by_name.entry(name).or_default().push(took);
             }
         }
         step_times::add(connection, &by_name)
     }
 
+    /// How long steps took, by what their runs follow and their numbers.
+    fn times(&self) -> impl Iterator<Item = ((VersionKey, u32), u32)> {
+        self.times.iter().filter_map(|(run, step, took)| {
+            let row = &self.runs.get(run)?.row;
+            Some((((row.workflow, row.version), *step), *took))
+        })
+    }
+
     fn flush_audit(&self, connection: &Connection, first: u64) -> rusqlite::Result<()> {
-        let sql = "INSERT INTO audit (seq, at, action, actor, run, step, item, task, attempt,
-            was, now, reason, subject, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut workers = HashMap::new();
-        for (seq, row) in (first..).zip(&self.audit) {
-            let subject = name_subject(connection, &mut workers, row)?;
-            statement.execute(params![
-                seq as i64,
-                row.at.0 as i64,
-                row.action as i64,
-                row.actor,
-                row.run.map(|RunId(run)| run as i64),
-                row.step,
-                row.item,
-                row.task.map(|key| key.to_raw() as i64),
-                row.attempt,
-                row.was.map(|phase| phase as i64),
-                row.now.map(|phase| phase as i64),
-                (!row.reason.is_empty()).then_some(row.reason),
-                subject,
-                (!row.note.is_empty()).then_some(&row.note),
-            ])?;
+        let mut subjects = Subjects {
+            connection,
+            workers: HashMap::new(),
+        };
+        for (part, lines) in (first..)
+            .step_by(PART_LINES)
+            .zip(self.audit.chunks(PART_LINES))
+        {
+            let mut rows: HashMap<Option<RunId>, AuditPart> = HashMap::new();
+            for (seq, line) in (part..).zip(lines) {
+                let subject = subjects.of(line)?;
+                let row = rows.entry(line.run);
+                let row = row.or_insert_with(|| AuditPart::new(part, seq, line));
+                row.add(seq, line, subject.as_deref());
+            }
+            // The table grows at its end.
+            let mut rows: Vec<AuditPart> = rows.into_values().collect();
+            rows.sort_unstable_by_key(|row| row.first);
+            rows.iter().try_for_each(|row| row.insert(connection))?;
         }
         // Only now: the lines name pods that have gone since.
         for (pod, _) in self.pods.iter().filter(|(_, name)| name.is_none()) {
@@ -174,34 +170,55 @@ impl RunWork {
     }
 }
 
+/// The names of a workflow and a step of it. A step that was added to its run has none: it is that
+/// run's alone, and nothing is learned from it.
+fn step_name(
+    connection: &Connection,
+    graphs: &mut Graphs,
+    (version, step): (VersionKey, u32),
+) -> rusqlite::Result<Option<(String, String)>> {
+    let graph = graphs.of(connection, version)?;
+    let node = graph
+        .as_ref()
+        .and_then(|graph| graph.steps.get(step as usize));
+    let name = workflow_name(connection, version.0.0)?;
+    Ok(name.zip(node.map(|node| node.name.clone())))
+}
+
 fn workflow_name(connection: &Connection, id: u32) -> rusqlite::Result<Option<String>> {
     let sql = "SELECT name FROM workflow WHERE id = ?";
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_row([id], |row| row.get(0)).optional()
 }
 
-/// The name of what a line is about.
-fn name_subject(
-    connection: &Connection,
-    workers: &mut HashMap<WorkerId, Option<String>>,
-    row: &AuditRow,
-) -> rusqlite::Result<Option<String>> {
-    let look_up = |sql: &str, id: u32| {
-        let mut statement = connection.prepare_cached(sql)?;
-        statement.query_row([id], |row| row.get(0)).optional()
-    };
-    match &row.subject {
-        Subject::None => Ok(None),
-        Subject::Named(name) => Ok(Some(name.clone())),
-        Subject::Group(id) => look_up("SELECT name FROM grp WHERE id = ?", id.0),
-        Subject::Pod(id) => look_up("SELECT name FROM pod WHERE id = ?", id.0),
-        Subject::Workflow(id) => workflow_name(connection, id.0),
-        Subject::Worker(id) => match workers.get(id) {
-            Some(name) => Ok(name.clone()),
-            None => {
-                let name = look_up("SELECT name FROM worker WHERE id = ?", id.0)?;
-                Ok(workers.entry(*id).or_insert(name).clone())
+/// The names of what lines are about.
+struct Subjects<'c> {
+    connection: &'c Connection,
+    workers: HashMap<WorkerId, Option<String>>,
+}
+
+impl Subjects<'_> {
+    fn of<'a>(&'a mut self, line: &'a AuditRow) -> rusqlite::Result<Option<Cow<'a, str>>> {
+        let look_up = |sql: &str, id: u32| {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            statement.query_row([id], |row| row.get(0)).optional()
+        };
+        let found: Option<String> = match &line.subject {
+            Subject::None => None,
+            Subject::Named(name) => return Ok(Some(Cow::Borrowed(name))),
+            Subject::Group(id) => look_up("SELECT name FROM grp WHERE id = ?", id.0)?,
+            Subject::Pod(id) => look_up("SELECT name FROM pod WHERE id = ?", id.0)?,
+            Subject::Workflow(id) => workflow_name(self.connection, id.0)?,
+            Subject::Worker(id) => {
+                let name = match self.workers.entry(*id) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        new.insert(look_up("SELECT name FROM worker WHERE id = ?", id.0)?)
+                    }
+                };
+                return Ok(name.as_deref().map(Cow::Borrowed));
             }
-        },
+        };
+        Ok(found.map(Cow::Owned))
     }
 }

@@ -58,11 +58,17 @@ pub(super) fn read_run(connection: &Connection, run: RunId) -> rusqlite::Result<
 }
 
 pub(super) fn write_run(connection: &Connection, run: RunId, row: &RunRow) -> rusqlite::Result<()> {
+    let (crc, value) = encode(&run.0.to_le_bytes(), row);
+    let (id, state) = (run.0 as i64, row.phase as i64);
+    // Mostly a live run's counts have changed, and nothing that is in a column or an index.
+    let sql = "UPDATE run SET crc = ?, v = ? WHERE id = ? AND state = ?";
+    let mut update = connection.prepare_cached(sql)?;
+    if row.phase.is_live() && update.execute((crc, &value, id, state))? > 0 {
+        return Ok(());
+    }
     let sql = "INSERT OR REPLACE INTO run
         (id, workflow, state, submitted_at, finished_at, crc, v) VALUES (?, ?, ?, ?, ?, ?, ?)";
-    let (crc, value) = encode(&run.0.to_le_bytes(), row);
     let finished_at = row.finished_at.map(|at| at.0 as i64);
-    let (id, state) = (run.0 as i64, row.phase as i64);
     let at = row.submitted_at.0 as i64;
     let values = params![id, row.workflow.0, state, at, finished_at, crc, value];
     connection.prepare_cached(sql)?.execute(values)?;

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Version of the tables and of every value in them, the engine's entries included.
-pub(super) const FORMAT: i64 = 3;
+pub(super) const FORMAT: i64 = 4;
 
 /// `Capt` in ASCII: what `file` and the store itself know such a file by.
 pub(super) const APPLICATION_ID: i64 = 0x4361_7074;
@@ -108,23 +108,16 @@ const TABLES: &str = concat!(
         PRIMARY KEY (workflow, step)
     ) WITHOUT ROWID;
     CREATE TABLE audit (
-        seq INTEGER PRIMARY KEY,
-        at INTEGER NOT NULL,
-        action INTEGER NOT NULL,
-        actor TEXT,
+        first INTEGER PRIMARY KEY,
+        part INTEGER NOT NULL,
         run INTEGER,
-        step INTEGER,
-        item INTEGER,
-        task INTEGER,
-        attempt INTEGER,
-        was INTEGER,
-        now INTEGER,
-        reason TEXT,
-        subject TEXT,
-        note TEXT
+        at INTEGER NOT NULL,
+        last_at INTEGER NOT NULL,
+        crc INTEGER NOT NULL,
+        v BLOB NOT NULL
     );
-    CREATE INDEX audit_by_run ON audit (run, seq) WHERE run IS NOT NULL;
-    CREATE INDEX audit_of_others ON audit (seq) WHERE run IS NULL;
+    CREATE INDEX audit_by_run ON audit (run, first) WHERE run IS NOT NULL;
+    CREATE INDEX audit_of_others ON audit (first) WHERE run IS NULL;
     CREATE TABLE doomed_run (run INTEGER PRIMARY KEY);
     CREATE TABLE pod (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
     CREATE TABLE task (",

@@ -1,7 +1,8 @@
 //! What is evaluated for a step: its condition, its elements and the templates of its task.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use capataz_api::proto::TaskSpec;
 use serde_json::{Map, Value};
 
 use super::expressions::{Compiler, Stage};
@@ -22,6 +23,9 @@ pub(crate) struct Programs {
     pub(crate) affinity: Arc<Vec<Template>>,
     /// The fields of the task that are no templates.
     pub(crate) fixed: Map<String, Value>,
+    /// The task with all of its fields that have no expression, read when it is first needed; none
+    /// if it cannot be read like that.
+    pub(crate) plain: OnceLock<Option<TaskSpec>>,
     /// Every expression above but those of `defaults`.
     pub(crate) sites: Vec<Arc<Site>>,
 }
@@ -118,6 +122,7 @@ fn compile_step(
         meta: None,
         affinity: Arc::clone(&shared.affinity),
         fixed: Map::new(),
+        plain: OnceLock::new(),
         sites: Vec::new(),
     };
     if !step.noop {

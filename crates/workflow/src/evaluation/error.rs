@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use capataz_api::spec::SpecError;
+
 use crate::document::Place;
 use crate::expression::{Problem, Site};
 use crate::nearest::shorten;
@@ -28,6 +30,17 @@ impl EvaluationError {
             problem: Box::new(problem),
         }
     }
+}
+
+/// Why a step cannot become a task.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum TaskError {
+    /// An expression gives nothing.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
+    /// What its expressions give makes no task.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
 }
 
 impl fmt::Display for EvaluationError {

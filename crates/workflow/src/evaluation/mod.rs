@@ -5,5 +5,5 @@ mod given;
 mod inputs;
 mod run;
 
-pub use error::EvaluationError;
+pub use error::{EvaluationError, TaskError};
 pub use inputs::Inputs;

@@ -111,6 +111,11 @@ impl Template {
         }
     }
 
+    /// Whether what it gives depends on anything.
+    pub(crate) fn has_expression(&self) -> bool {
+        self.expression().is_some()
+    }
+
     /// The text it gives.
     pub(crate) fn text<'a>(&self, machine: &mut Machine<'a, '_>) -> Result<String, Failed> {
         let of = |site: &Arc<Site>, machine: &mut Machine<'a, '_>| {
@@ -153,6 +158,11 @@ impl Template {
 }
 
 impl JsonTemplate {
+    /// Whether what it gives may depend on anything.
+    pub(crate) fn has_expression(&self) -> bool {
+        !matches!(self, JsonTemplate::Plain(_))
+    }
+
     /// The value it gives.
     pub(crate) fn value<'a>(&self, machine: &mut Machine<'a, '_>) -> Result<Value, Failed> {
         match self {

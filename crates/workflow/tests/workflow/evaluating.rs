@@ -112,6 +112,47 @@ fn outputs_of_elements_are_a_list() {
     );
 }
 
+/// Fields without expressions are read once; what comes of it is what the whole document says.
+#[test]
+fn a_spec_is_what_is_read_of_the_task() {
+    let workflow = parsed(
+        r#"
+name: all
+parameters: { x: { type: object } }
+defaults: { group: g, env: { B: "${params.x.env}", A: plain }, tags: [a, b], meta: { of: 1 } }
+steps:
+  - { id: plain, argv: [run, it], max_attempts: 3, affinity: [here], payload: { a: [1, null] } }
+  - { id: text, payload: "n is ${params.x.n}", tags: ["${params.x.n}"], meta: "${params.x.meta}" }
+  - { id: value, payload: "${params.x.payload}", argv: ["${params.x.n}"], env_secret: [S] }
+  - { id: key, affinity: ["${params.x.env}", "k"], backoff: 5s, payload: "$${" }
+"#,
+    );
+    let deep = (0..70).fold(json!(1), |inner, _| json!([inner]));
+    let given = [
+        json!({ "env": "e", "n": 2, "meta": null, "payload": null }),
+        json!({ "env": "Mañana\n", "n": "", "meta": { "z": 1.5 }, "payload": [1, "\u{0}", {}] }),
+        json!({ "env": "a\u{0}b", "n": "t\nt", "meta": "x".repeat(20_000), "payload": "text" }),
+        json!({ "env": "e", "n": true, "meta": deep, "payload": deep }),
+        json!({ "env": "e", "n": 1, "meta": 1, "payload": "x".repeat(2 << 20) }),
+    ];
+    for given in given {
+        let run = Run::with(json!({ "x": given }));
+        for step in 0..workflow.steps().len() {
+            let inputs = workflow.inputs(step, &run);
+            let whole = inputs.task(None).map(|task| {
+                let limit = capataz_api::limits::PAYLOAD_BYTES;
+                capataz_api::spec::parse_task(task.to_string().as_bytes(), limit)
+            });
+            let whole = match whole {
+                Ok(read) => read.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            let spec = inputs.spec(None).map_err(|error| error.to_string());
+            assert_eq!(spec, whole, "step {step}");
+        }
+    }
+}
+
 #[test]
 fn a_run_as_a_whole_is_evaluated() {
     let (workflow, run) = (workflow(), run().message("{\"done\": false}"));

@@ -196,6 +196,61 @@ fn the_audit_trail_has_every_transition_in_order() {
     assert_eq!(from_then.first().map(|line| line.seq), Some(trail[3].seq));
 }
 
+/// Lines of many runs come in one transaction, in more than one part of it.
+#[test]
+fn the_audit_trail_is_read_in_order_from_anywhere() {
+    let (mut driver, mut store) = (Driver::new(), TestStore::new());
+    driver.join("w", 10, &["g"]);
+    let mut runs = Vec::new();
+    for count in [1, 230, 2] {
+        runs.extend((0..count).map(|_| driver.start_run("etl", forked(), "t")));
+        driver.work(|_| Outcome::Succeeded);
+        store.project(driver.cut(true));
+    }
+    let all = lines(&store, AuditFilter::default());
+    assert_eq!(all.len() as u64, store.reader.last_audit().unwrap());
+    assert!(all.len() > 4_096, "one part would do for {}", all.len());
+    let follow = |two: &[AuditRecord]| two[0].seq + 1 == two[1].seq && two[0].at <= two[1].at;
+    assert!(all.windows(2).all(follow));
+    let matching = |fits: &dyn Fn(&AuditRecord) -> bool| {
+        let found = all.iter().filter(|line| fits(line)).cloned();
+        found.collect::<Vec<_>>()
+    };
+    let filter = AuditFilter::default;
+    for line in all.iter().step_by(397).chain(all.last()) {
+        let (seq, at) = (line.seq, line.at);
+        let after = AuditFilter {
+            after: seq,
+            ..filter()
+        };
+        assert_eq!(lines(&store, after), matching(&|line| line.seq > seq));
+        let limit = AuditFilter { limit: 3, ..after };
+        let some = store.reader.audit(&limit).unwrap();
+        assert_eq!(
+            some,
+            all[seq as usize..]
+                .iter()
+                .take(3)
+                .cloned()
+                .collect::<Vec<_>>()
+        );
+        let since = Some(at);
+        let then = AuditFilter { since, ..filter() };
+        assert_eq!(lines(&store, then), matching(&|line| line.at >= at));
+        let until = Some(at);
+        let before = AuditFilter { until, ..filter() };
+        assert_eq!(lines(&store, before), matching(&|line| line.at < at));
+        let run = line.run;
+        let of_run = AuditFilter { run, ..after };
+        assert_eq!(
+            lines(&store, of_run),
+            matching(&|line| line.seq > seq && line.run == run)
+        );
+    }
+    let each: usize = runs.iter().map(|run| of_run(&store, *run).len()).sum();
+    assert_eq!(each, all.len(), "every line is about a run");
+}
+
 #[test]
 fn a_run_is_shown_as_it_stood_at_any_time() {
     let (mut driver, mut store) = (Driver::new(), TestStore::new());
