@@ -130,7 +130,7 @@ impl Client {
             .await
     }
 
-    /// Runs what failed once more, with what it held up.
+    /// Runs what failed once more, with what it held up and what answered it.
     pub async fn retry_run(&self, id: &str) -> Result<Changed, ClientError> {
         self.change(Method::POST, path(&["runs", id, "retry"]), &NoBody {})
             .await

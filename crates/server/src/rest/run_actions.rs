@@ -93,8 +93,8 @@ pub(super) async fn resume(
 
 /// Run what failed once more
 ///
-/// With what it kept from running. What succeeded stays as it is, and the history of what went
-/// before is kept.
+/// With what it kept from running, and with what answered it: cleanup steps wait for the new end.
+/// What else succeeded stays as it is, and the history of what went before is kept.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/retry", operation_id = "retry_run", tag = "runs",
     params(IdempotencyKey, ("id" = String, Path, description = "Such as `r17`.")),
     request_body = NoBody,
