@@ -78,7 +78,7 @@ pub use logs::{LogError, LogPiece, LogStore, Logs};
 pub use open::{OpenError, Opened, Options, PositionError, Store, check_position};
 pub use project::{ProjectError, Projector};
 pub use reader::{ReadError, Reader};
-pub use retain_runs::FINISHED_RUNS;
+pub use retain::Keep;
 pub use row::{ElementCounts, Row, StepTask, Verdict};
 pub use row_sql::Columns;
 pub use run_record::{RunRecord, StepPage, StepRecord};
