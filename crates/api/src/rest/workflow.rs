@@ -46,7 +46,7 @@ pub struct WorkflowDetail {
     #[serde(flatten)]
     pub workflow: Workflow,
     /// The definition of the version that new runs follow, or else of the last one. Its schema is
-    /// at `/api/v1/workflows/schema`.
+    /// at `/api/v1/workflows:schema`.
     #[schema(value_type = Object)]
     pub definition: serde_json::Value,
     /// Its last versions, the newest first.

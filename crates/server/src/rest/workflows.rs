@@ -95,7 +95,7 @@ async fn number_of(context: &Context, name: &str, content: u128) -> Answer<u32> 
 /// Check a definition
 ///
 /// Nothing is kept of it.
-#[utoipa::path(post, path = "/api/v1/workflows/validate", operation_id = "validate_workflow",
+#[utoipa::path(post, path = "/api/v1/workflows:validate", operation_id = "validate_workflow",
     tag = "workflows",
     request_body(content(
         (Object = "application/json"),
@@ -133,7 +133,7 @@ fn flaw(flaw: &capataz_workflow::Flaw) -> WorkflowFlaw {
 }
 
 /// Show the schema of definitions
-#[utoipa::path(get, path = "/api/v1/workflows/schema", operation_id = "workflow_schema",
+#[utoipa::path(get, path = "/api/v1/workflows:schema", operation_id = "workflow_schema",
     tag = "workflows",
     responses((status = 200, description = "A JSON Schema, draft 2020-12.", body = Object)))]
 pub(super) async fn schema(_: NoQuery) -> Answer<Json<Value>> {
