@@ -14,6 +14,7 @@ mod event_items;
 mod event_names;
 mod event_runs;
 mod event_scope;
+mod event_tasks;
 mod events;
 mod explain;
 mod explain_run;
