@@ -17,6 +17,7 @@ mod event_scope;
 mod event_tasks;
 mod events;
 mod explain;
+mod explain_ended;
 mod explain_run;
 mod groups;
 mod health;

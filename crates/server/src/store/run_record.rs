@@ -299,7 +299,7 @@ pub(super) fn bare_step(graph: &Graph, number: u32) -> StepRecord {
     }
 }
 
-fn step_record(
+pub(super) fn step_record(
     connection: &Connection,
     graph: &Graph,
     number: u32,

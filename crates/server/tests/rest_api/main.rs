@@ -8,6 +8,7 @@ mod lists;
 mod rights;
 mod routes;
 mod run_audit;
+mod run_explain;
 mod runs;
 mod server;
 mod tokens;
