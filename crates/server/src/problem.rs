@@ -129,7 +129,10 @@ impl ToProblem for NewRunError {
                 .field("tags")
                 .limit(capataz_api::limits::TAGS)
                 .got(got),
-            NewRunError::Message { got } => problem.field("message").got(got),
+            NewRunError::Message { got } => problem
+                .field("message")
+                .limit(capataz_workflow::limits::RUN_VALUE_BYTES)
+                .got(got),
         }
     }
 }

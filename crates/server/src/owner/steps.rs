@@ -196,8 +196,10 @@ fn successor(
         return Ok(None);
     }
     let given = workflow.repeat_params(scope).map_err(told)?;
+    let body = RunBody::read(context.body());
     let wishes = Wishes {
-        tags: RunBody::read(context.body()).tags,
+        tags: body.tags,
+        message: body.message,
         priority: Some(context.priority()),
         expected: context.expected().to_vec(),
         repeats: Some((context.id(), context.repetition() + 1)),

@@ -235,7 +235,7 @@ pub(super) fn run_record(
     id: RunId,
     row: RunRow,
 ) -> rusqlite::Result<RunRecord> {
-    let RunBody { tags, key } = RunBody::read(&row.body);
+    let RunBody { tags, key, .. } = RunBody::read(&row.body);
     Ok(RunRecord {
         id,
         workflow: workflow_name(connection, row.workflow)?,

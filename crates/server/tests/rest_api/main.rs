@@ -9,6 +9,7 @@ mod rights;
 mod routes;
 mod run_audit;
 mod run_explain;
+mod run_messages;
 mod runs;
 mod server;
 mod tokens;
