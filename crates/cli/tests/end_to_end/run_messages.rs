@@ -39,4 +39,17 @@ fn a_run_begins_with_the_message_that_it_is_given() {
     assert!(broken.stderr.contains("line 3"), "{}", broken.stderr);
     let both = server.run("run start order --message a --message-file message.json");
     assert_eq!(both.exit, 1);
+
+    let _worker = server.worker("--group g --pod p --name w --allow-commands");
+    let run = server
+        .run(r#"run start order --message {"id":9} --wait -o json"#)
+        .json();
+    assert_eq!(
+        run["message"],
+        json!({"taken": true}),
+        "as its step has left it"
+    );
+    let id = run["id"].as_str().unwrap();
+    let shown = server.run(&format!("run show {id}")).exits(0);
+    assert!(shown.contains(r#"message: {"taken":true}"#), "{shown}");
 }

@@ -158,7 +158,7 @@ async fn reopen(
 }
 
 /// What was kept of a run that has ended; none for one that lives.
-async fn archive(context: &Context, run: RunId) -> Answer<Option<Bytes>> {
+pub(super) async fn archive(context: &Context, run: RunId) -> Answer<Option<Bytes>> {
     let read = move |state: &capataz_engine::State| {
         let kept = state.run_archive(run).map(Bytes::copy_from_slice);
         (state.run_view(run, 0).is_some(), kept)

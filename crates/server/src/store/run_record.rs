@@ -191,6 +191,14 @@ impl Reader {
         Ok(found.map(|(_, definition)| Bytes::from(definition)))
     }
 
+    /// Whether steps of a run alter its message; false when the store does not have the run.
+    pub fn alters_message(&self, id: RunId) -> Result<bool, ReadError> {
+        let connection = self.connection()?;
+        let graph = followed(&connection, id)?;
+        let alters = |graph: Arc<Graph>| graph.steps.iter().any(|node| node.alters_message);
+        Ok(graph.is_some_and(alters))
+    }
+
     /// What was kept of a run when it last ended.
     pub fn run_archive(&self, id: RunId) -> Result<Option<Bytes>, ReadError> {
         let connection = self.connection()?;

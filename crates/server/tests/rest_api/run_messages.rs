@@ -55,6 +55,53 @@ async fn the_message_that_is_given_replaces_that_of_the_workflow() {
 }
 
 #[tokio::test]
+async fn a_run_that_has_ended_shows_the_message_that_its_steps_have_left() {
+    let server = Server::start().await;
+    let id = start(
+        &server,
+        json!({"definition": altering(), "message": {"n": 2}}),
+    )
+    .await;
+    server
+        .work(|step| (step == "a").then(|| json!({"n": 3})))
+        .await;
+    let run = server.run(&id).await;
+    assert_eq!(
+        (&run["state"], &run["message"]),
+        (&json!("failed"), &json!({"n": 3}))
+    );
+    assert_eq!(called(&server, &id, 1).await, r#"{"n":3}"#);
+    let began = run["submitted_at"].as_str().expect("a time");
+    let then = server
+        .get(&format!("/api/v1/runs/{id}?at={began}"))
+        .await
+        .ok();
+    assert_eq!(
+        then["message"],
+        json!({"n": 2}),
+        "the one that it began with"
+    );
+
+    let again = json!({"steps": ["a"]});
+    server
+        .post(&format!("/api/v1/runs/{id}/rerun"), again)
+        .await
+        .ok();
+    assert_eq!(
+        server.run(&id).await["message"],
+        json!({"n": 3}),
+        "it lives again"
+    );
+    server.work(|_| Some(json!({"n": 4}))).await;
+    let run = server.run(&id).await;
+    assert_eq!(
+        (&run["state"], &run["message"]),
+        (&json!("succeeded"), &json!({"n": 4}))
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn runs_that_repeat_one_begin_with_the_message_that_it_was_given() {
     let server = Server::start().await;
     let mut definition = altering();
@@ -71,5 +118,6 @@ async fn runs_that_repeat_one_begin_with_the_message_that_it_was_given() {
     let last = runs[0]["id"].as_str().expect("an id");
     assert_ne!(last, id);
     assert_eq!(called(&server, last, 0).await, r#"{"n":2}"#);
+    assert_eq!(server.run(last).await["message"], json!({"n": 9}));
     server.stop().await;
 }
