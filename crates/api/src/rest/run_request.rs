@@ -151,22 +151,30 @@ impl Body for RerunRequest {
     }
 }
 
-/// A step that runs adds steps to its own run.
+/// Adds steps to a run: a step that runs those of its own run, an operator those of any.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddStepsRequest {
-    /// The task of the step, which shows that it is one of the run's.
-    pub task: String,
+    /// The task of the step that adds them, which shows that it is one of the run's. Operators
+    /// leave it out, and the attempt with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
     /// Its attempt, which must hold the lease.
-    pub attempt: u32,
-    /// The new steps, as in a definition. They may come after any step of the run.
-    #[schema(value_type = Vec<Object>, min_items = 1, max_items = 10000)]
-    pub steps: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The new steps, as in a definition: a list of them, or a text in YAML or JSON. They may come
+    /// after any step of the run.
+    pub steps: Value,
 }
 
 impl Body for AddStepsRequest {
     fn check(&self) -> Result<(), SpecError> {
-        check_steps(self.steps.len())
+        match (&self.task, self.attempt) {
+            (Some(_), None) => Err(SpecError::new("attempt", Flaw::Missing)),
+            (None, Some(_)) => Err(SpecError::new("task", Flaw::Missing)),
+            // The steps are read where it is known what a step is.
+            _ => Ok(()),
+        }
     }
 }
 

@@ -97,7 +97,7 @@ pub struct WorkflowChecked {
 /// One thing that is wrong with a definition.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct WorkflowFlaw {
-    /// The line of the text, from 1.
+    /// The line of the text, from 1; 0 for what was no text, or is not in it.
     pub line: u32,
     /// The column, from 1.
     pub column: u32,

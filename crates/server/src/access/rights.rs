@@ -15,6 +15,8 @@ const SUBMIT: &[Role] = &[Admin, Operator, Submitter];
 const OPERATE: &[Role] = &[Admin, Operator];
 /// Roles that may run attempts: a worker those of its own groups.
 const RUN: &[Role] = &[Admin, Worker];
+/// Roles that may add steps to a run: a worker as a step that it runs.
+const ADD_STEPS: &[Role] = &[Admin, Operator, Worker];
 /// Who may let others in.
 const ADMIN: &[Role] = &[Admin];
 
@@ -48,7 +50,7 @@ const ROUTES: &[(&str, &str, &[Role])] = &[
     ("POST", "/api/v1/runs/{id}/resume", OPERATE),
     ("POST", "/api/v1/runs/{id}/retry", OPERATE),
     ("POST", "/api/v1/runs/{id}/rerun", OPERATE),
-    ("POST", "/api/v1/runs/{id}/steps", RUN),
+    ("POST", "/api/v1/runs/{id}/steps", ADD_STEPS),
     ("GET", "/api/v1/audit", READ),
     ("POST", "/api/v1/leases", RUN),
     ("POST", "/api/v1/attempts/{task}/{n}/start", RUN),

@@ -33,6 +33,7 @@ mod router;
 mod run_actions;
 mod run_item;
 mod run_start;
+mod run_steps;
 mod runs;
 mod stats;
 mod task_actions;

@@ -7,8 +7,8 @@ use axum::response::IntoResponse;
 use capataz_api::limits::LIST_LIMIT_DEFAULT;
 use capataz_api::problem::{Code, Problem};
 use capataz_api::rest::{
-    Changed, NoBody, Workflow, WorkflowChecked, WorkflowDetail, WorkflowFlaw, WorkflowPage,
-    WorkflowPut, WorkflowVersion, WorkflowsQuery,
+    Changed, NoBody, Workflow, WorkflowChecked, WorkflowDetail, WorkflowPage, WorkflowPut,
+    WorkflowVersion, WorkflowsQuery,
 };
 use capataz_engine::{Answer as Told, Command, WorkflowView};
 use capataz_journal::Position;
@@ -18,6 +18,7 @@ use super::context::Context;
 use super::refusal::{Answer, not_found};
 use super::request::{Change, Definition, IdempotencyKey, NoQuery, Path, Query};
 use super::task_item::time;
+use crate::problem::flaw;
 use crate::store::{Reader, WorkflowRecord};
 use crate::workflow;
 
@@ -120,16 +121,6 @@ pub(super) async fn validate(_: NoQuery, definition: Definition) -> Answer<Json<
             more: refusal.more,
         },
     }))
-}
-
-fn flaw(flaw: &capataz_workflow::Flaw) -> WorkflowFlaw {
-    WorkflowFlaw {
-        line: flaw.place.line,
-        column: flaw.place.column,
-        path: flaw.path.clone(),
-        reason: flaw.reason.to_string(),
-        hint: flaw.hint.clone(),
-    }
 }
 
 /// Show the schema of definitions

@@ -10,6 +10,7 @@ mod routes;
 mod run_audit;
 mod run_explain;
 mod run_messages;
+mod run_steps;
 mod runs;
 mod server;
 mod tokens;

@@ -22,7 +22,7 @@ const ROUTES: &str = "
     POST /api/v1/runs/{id}/rerun                    admin operator
     POST /api/v1/runs/{id}/resume                   admin operator
     POST /api/v1/runs/{id}/retry                    admin operator
-    POST /api/v1/runs/{id}/steps                    admin worker
+    POST /api/v1/runs/{id}/steps                    admin operator worker
     POST /api/v1/runs/{id}/wait                     admin operator submitter
     GET /api/v1/workflows                           admin operator submitter viewer
     POST /api/v1/workflows:validate                 admin operator submitter viewer
