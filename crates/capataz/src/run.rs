@@ -39,6 +39,12 @@ impl Run {
         self
     }
 
+    /// The message that it begins with, in place of the workflow's: any value.
+    pub fn message(mut self, message: impl Into<Value>) -> Run {
+        self.request.message = Some(message.into());
+        self
+    }
+
     /// Starting it again with the same key and content gives the same run, while it lives and an
     /// hour after.
     pub fn key(mut self, key: impl Into<String>) -> Run {

@@ -62,7 +62,7 @@ pub use run::{
     StartRun, StepOutcome, StepReason, Which,
 };
 pub use run_view::{OpenStep, RunView, WorkflowView};
-pub use state::{EntryKey, LimitsInForce, RestoreError, State};
+pub use state::{EntryKey, LimitsInForce, RestoreError, State, message_left};
 pub use time::{Span, Timestamp};
 pub use token::{NewToken, ParseTokenIdError, Role, Token, TokenId};
 pub use view::{GroupView, PodView, TaskView, WorkerView};

@@ -1,8 +1,9 @@
 //! The one map from what can go wrong to what callers are told.
 
 use capataz_api::problem::{Code, Problem};
+use capataz_api::rest::WorkflowFlaw;
 use capataz_engine::Rejection;
-use capataz_workflow::Refusal;
+use capataz_workflow::{Flaw, Refusal};
 
 use crate::convert::ConvertError;
 use crate::owner::CallError;
@@ -105,6 +106,7 @@ impl ToProblem for ConvertError {
 impl ToProblem for Refusal {
     fn to_problem(&self) -> Problem {
         let problem = Problem::new(Code::InvalidWorkflow, self.to_string());
+        let problem = problem.flaws(self.flaws.iter().map(flaw).collect());
         let Some(first) = self.flaws.first() else {
             return problem;
         };
@@ -119,6 +121,17 @@ impl ToProblem for Refusal {
     }
 }
 
+/// A flaw of a definition as callers see it.
+pub(crate) fn flaw(flaw: &Flaw) -> WorkflowFlaw {
+    WorkflowFlaw {
+        line: flaw.place.line,
+        column: flaw.place.column,
+        path: flaw.path.clone(),
+        reason: flaw.reason.to_string(),
+        hint: flaw.hint.clone(),
+    }
+}
+
 impl ToProblem for NewRunError {
     fn to_problem(&self) -> Problem {
         let problem = Problem::new(Code::InvalidWorkflow, self.to_string());
@@ -129,7 +142,10 @@ impl ToProblem for NewRunError {
                 .field("tags")
                 .limit(capataz_api::limits::TAGS)
                 .got(got),
-            NewRunError::Message { got } => problem.field("message").got(got),
+            NewRunError::Message { got } => problem
+                .field("message")
+                .limit(capataz_workflow::limits::RUN_VALUE_BYTES)
+                .got(got),
         }
     }
 }

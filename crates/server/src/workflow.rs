@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use capataz_api::limits::TAGS;
+use capataz_api::rest::present;
 use capataz_engine::{
     Backoff, Edge, Graph, Hold, Join, NewRun, Node, NodeKind, On, RunId, RunKey, Settings, Span,
     Version,
@@ -42,6 +43,10 @@ pub struct RunBody {
     /// The client's key for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The message that it was given when it was started, of a run that may be repeated: those that
+    /// repeat it begin with it, too.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub message: Option<Value>,
 }
 
 /// What is asked of a run beside its parameters.
@@ -53,6 +58,8 @@ pub struct Wishes {
     pub priority: Option<u8>,
     /// Its conflict key, if not the workflow's.
     pub conflict: Option<String>,
+    /// The message that it begins with, if not the workflow's.
+    pub message: Option<Value>,
     /// The client's key for it, with the hash of what is asked under it.
     pub key: Option<(String, u128)>,
     /// How long its steps are expected to take, in milliseconds.
@@ -155,7 +162,10 @@ pub fn new_run(
         Some(key) => Some(key),
         None => conflict_key(workflow, &parameters)?,
     };
-    let message = workflow.message(&scope)?;
+    let message = match &wishes.message {
+        Some(given) => Some(given.clone()),
+        None => workflow.message(&scope)?,
+    };
     let message = message.map_or_else(Bytes::new, |message| Bytes::from(message.to_string()));
     if message.len() > RUN_VALUE_BYTES {
         return Err(NewRunError::Message { got: message.len() });
@@ -167,6 +177,7 @@ pub fn new_run(
     let body = RunBody {
         tags,
         key: wishes.key.map(|(key, _)| key),
+        message: wishes.message.filter(|_| workflow.repeat_max().is_some()),
     };
     let priority = workflow.priority().min(u8::MAX.into()) as u8;
     let (previous, repetition) = wishes.repeats.unzip();

@@ -45,6 +45,7 @@ mod refusal;
 mod scope;
 mod workflow;
 
+pub use compile::AddedSteps;
 pub use definition::{
     After, Backoff, Definition, ForEach, Join, On, OnConflict, Parameter, ParameterType, Repeat,
     StepDefinition, TaskFields, schema,

@@ -12,6 +12,8 @@ pub const NODE_BYTES: usize = 64;
 pub const FLAWS: usize = 100;
 /// Steps of a workflow, those included that a run adds to itself.
 pub const STEPS: usize = 100_000;
+/// Steps that are added to a run at once: the whole is checked each time, so add many, and seldom.
+pub const ADDED_STEPS: usize = capataz_api::limits::LIST_LIMIT;
 /// Steps of the longest chain. Each is a turn of the engine at least.
 pub const DEPTH: usize = 1_000;
 /// Edges of the whole graph: enough for one step before all others and one after all of them, with

@@ -18,6 +18,10 @@ use crate::span::Span;
 /// How long one call of a longer wait takes at most: short enough for proxies and for progress.
 const WAIT_STEP: Duration = Duration::from_secs(20);
 
+/// What is asked of no single workflow stands beside them, so that a workflow may have any name.
+const VALIDATE: &str = "/workflows:validate";
+const SCHEMA: &str = "/workflows:schema";
+
 impl Client {
     /// Registers a definition, as JSON or as a text in YAML or JSON.
     pub async fn put_workflow(
@@ -34,15 +38,13 @@ impl Client {
         &self,
         definition: &Value,
     ) -> Result<WorkflowChecked, ClientError> {
-        let call = Call::post(path(&["workflows", "validate"]), definition);
+        let call = Call::post(VALIDATE.to_owned(), definition);
         self.http.call(call).await
     }
 
     /// The JSON Schema of definitions.
     pub async fn workflow_schema(&self) -> Result<Value, ClientError> {
-        self.http
-            .call(Call::get(path(&["workflows", "schema"])))
-            .await
+        self.http.call(Call::get(SCHEMA.to_owned())).await
     }
 
     /// One page of registered workflows, by name.
@@ -130,7 +132,7 @@ impl Client {
             .await
     }
 
-    /// Runs what failed once more, with what it held up.
+    /// Runs what failed once more, with what it held up and what answered it.
     pub async fn retry_run(&self, id: &str) -> Result<Changed, ClientError> {
         self.change(Method::POST, path(&["runs", id, "retry"]), &NoBody {})
             .await

@@ -9,6 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::Code;
 use crate::json::JsonError;
+use crate::rest::WorkflowFlaw;
 use crate::spec::SpecError;
 
 /// The media type of a problem document.
@@ -58,6 +59,9 @@ pub struct Document {
     /// The task that stands in the way, when one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// Everything that is wrong with a definition, with its places; the detail has it, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flaws: Vec<WorkflowFlaw>,
 }
 
 impl Problem {
@@ -75,6 +79,7 @@ impl Problem {
             hint: None,
             retry_after: None,
             task: None,
+            flaws: Vec::new(),
         }))
     }
 
@@ -111,6 +116,12 @@ impl Problem {
     /// Names the task that stands in the way.
     pub fn task(mut self, id: impl ToString) -> Problem {
         self.0.task = Some(id.to_string());
+        self
+    }
+
+    /// Lists what is wrong with a definition.
+    pub fn flaws(mut self, flaws: Vec<WorkflowFlaw>) -> Problem {
+        self.0.flaws = flaws;
         self
     }
 

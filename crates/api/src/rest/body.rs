@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::{DeserializeOwned, Deserializer, Error, IgnoredAny, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, IgnoredAny, Visitor};
 use serde::forward_to_deserialize_any;
 
 use crate::json;
@@ -15,6 +15,14 @@ pub trait Body: DeserializeOwned {
     fn check(&self) -> Result<(), SpecError> {
         Ok(())
     }
+}
+
+/// Reads a field for which `null` is a value, and not the same as its absence: to be named in
+/// `deserialize_with`, beside `default`.
+pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Reads a body. An empty one stands for an object without members.

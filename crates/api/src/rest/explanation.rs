@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use crate::timestamp::Timestamp;
 
-/// Everything that keeps a task, run, group, pod or worker from running more.
+/// Everything that keeps a task, run, group, pod or worker from running more, or that a run failed
+/// for.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
     /// `task`, `run`, `group`, `pod` or `worker`.
@@ -24,7 +25,8 @@ pub struct Explanation {
     /// Which step of that run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// The smallest change that would let it start or go on, when there is one.
+    /// The smallest change that would let it start or go on, when there is one; of a run that has
+    /// ended the command that opens it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
@@ -35,7 +37,7 @@ pub struct Obstacle {
     /// `not_before`, `group_paused`, `group_at_limit`, `no_worker`, `worker_detached`,
     /// `worker_draining`, `worker_busy`, `pod_paused`, `pod_full`, `pod_held` or `behind`; of a
     /// run also `max_runs`, `conflict`, `backoff`, `run_paused`, `run_behind`, `max_steps`,
-    /// `step_waits`, `step_ready` or `step_running`.
+    /// `step_waits`, `step_ready` or `step_running`; of a run that failed `step_failed`.
     pub kind: String,
     /// The same in one sentence, with what to do about it where there is something.
     pub text: String,

@@ -1,9 +1,9 @@
 //! Groups.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Body, Counts};
+use super::{Body, Counts, present};
 
 /// A consumer group.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
@@ -33,11 +33,6 @@ pub struct GroupPatch {
 }
 
 impl Body for GroupPatch {}
-
-/// Tells `null` from a field that is absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
 
 #[cfg(test)]
 mod tests {

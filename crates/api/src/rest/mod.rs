@@ -27,7 +27,7 @@ mod workflow;
 pub use access::{AccessToken, Role, TokenCreated, TokenRequest};
 pub use audit::{AuditLine, AuditQuery};
 pub use blob::Blob;
-pub use body::{Body, parse_body};
+pub use body::{Body, parse_body, present};
 pub use event::{Event, EventType, EventsQuery};
 pub use explanation::{Explanation, Obstacle};
 pub use group::{Group, GroupPatch};

@@ -67,7 +67,7 @@ pub struct RunDetail {
     /// Its parameters, defaults included.
     #[schema(value_type = Object)]
     pub parameters: Value,
-    /// The message that it began with, or, while it lives, as its steps have altered it.
+    /// Its message as its steps have altered it; with `at`, the one that it began with.
     #[schema(value_type = Object)]
     pub message: Option<Value>,
     /// What it returned, once it has succeeded.

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::Body;
 use super::lease::check_wait;
 use super::submit::check_message;
+use super::{Body, present};
 use crate::limits;
 use crate::span::Span;
 use crate::spec::{Flaw, SpecError, check_name};
@@ -30,6 +30,15 @@ pub struct StartRunRequest {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[schema(value_type = Object)]
     pub parameters: Map<String, Value>,
+    /// The message that it begins with, in place of the workflow's: any value, and `null` is one;
+    /// up to 256 KiB as compact JSON.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Object)]
+    pub message: Option<Value>,
     /// The same key and request give the same run: while it lives, and an hour after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 255)]
@@ -142,22 +151,30 @@ impl Body for RerunRequest {
     }
 }
 
-/// A step that runs adds steps to its own run.
+/// Adds steps to a run: a step that runs those of its own run, an operator those of any.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddStepsRequest {
-    /// The task of the step, which shows that it is one of the run's.
-    pub task: String,
+    /// The task of the step that adds them, which shows that it is one of the run's. Operators
+    /// leave it out, and the attempt with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
     /// Its attempt, which must hold the lease.
-    pub attempt: u32,
-    /// The new steps, as in a definition. They may come after any step of the run.
-    #[schema(value_type = Vec<Object>, min_items = 1, max_items = 10000)]
-    pub steps: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The new steps, as in a definition: a list of them, or a text in YAML or JSON. They may come
+    /// after any step of the run.
+    pub steps: Value,
 }
 
 impl Body for AddStepsRequest {
     fn check(&self) -> Result<(), SpecError> {
-        check_steps(self.steps.len())
+        match (&self.task, self.attempt) {
+            (Some(_), None) => Err(SpecError::new("attempt", Flaw::Missing)),
+            (None, Some(_)) => Err(SpecError::new("task", Flaw::Missing)),
+            // The steps are read where it is known what a step is.
+            _ => Ok(()),
+        }
     }
 }
 
@@ -188,5 +205,29 @@ pub struct CancelRunRequest {
 impl Body for CancelRunRequest {
     fn check(&self) -> Result<(), SpecError> {
         check_message("note", self.note.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::rest::parse_body;
+
+    #[test]
+    fn null_is_a_message_and_absence_is_none() {
+        for (json, message) in [
+            (r#"{"workflow":"w"}"#, None),
+            (r#"{"workflow":"w","message":null}"#, Some(Value::Null)),
+            (
+                r#"{"workflow":"w","message":{"id":7}}"#,
+                Some(json!({"id": 7})),
+            ),
+        ] {
+            let request = parse_body::<StartRunRequest>(json.as_bytes()).expect(json);
+            assert_eq!(request.message, message, "{json}");
+            assert_eq!(serde_json::to_string(&request).ok().as_deref(), Some(json));
+        }
     }
 }

@@ -46,7 +46,7 @@ pub struct WorkflowDetail {
     #[serde(flatten)]
     pub workflow: Workflow,
     /// The definition of the version that new runs follow, or else of the last one. Its schema is
-    /// at `/api/v1/workflows/schema`.
+    /// at `/api/v1/workflows:schema`.
     #[schema(value_type = Object)]
     pub definition: serde_json::Value,
     /// Its last versions, the newest first.
@@ -97,7 +97,7 @@ pub struct WorkflowChecked {
 /// One thing that is wrong with a definition.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct WorkflowFlaw {
-    /// The line of the text, from 1.
+    /// The line of the text, from 1; 0 for what was no text, or is not in it.
     pub line: u32,
     /// The column, from 1.
     pub column: u32,

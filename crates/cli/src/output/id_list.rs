@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Format, Output};
 use crate::failure::Failure;
@@ -32,8 +33,8 @@ impl IdList {
         for id in ids {
             // Writing to a text cannot fail.
             let _ = match self.output.format {
-                Format::Json if self.any => write!(text, ", {id:?}"),
-                Format::Json => write!(text, "{id:?}"),
+                Format::Json if self.any => write!(text, ", {}", Value::from(id)),
+                Format::Json => write!(text, "{}", Value::from(id)),
                 Format::Table | Format::Quiet => writeln!(text, "{id}"),
             };
             self.any = true;

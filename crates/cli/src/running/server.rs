@@ -72,6 +72,7 @@ pub(crate) fn options(settings: &ServeSettings) -> Result<ServeOptions, ServerEr
     namespace.owner.limits.max_dedup_keys = settings.max_dedup_keys;
     namespace.retention.max_age = settings.retention_age.into();
     namespace.retention.max_finished = settings.retention_tasks;
+    namespace.retention.max_runs = settings.retention_runs;
     namespace.retention.quota = settings.disk_quota.0;
     namespace.retention.reserve = settings.disk_reserve.0;
     namespace.in_memory = settings.in_memory;

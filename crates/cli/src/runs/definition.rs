@@ -1,7 +1,9 @@
 //! Files with definitions of workflows.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use capataz_api::rest::WorkflowFlaw;
 use capataz_workflow::{Refusal, Workflow};
 
 use crate::failure::Told;
@@ -62,21 +64,44 @@ pub(crate) fn workflow(file: &Path) -> Result<Workflow, FileError> {
 
 /// One line a flaw, as compilers and editors have it: file, line, column, what.
 pub(crate) fn tell(file: &Path, refusal: &Refusal) {
-    let file = file.display();
     for flaw in &refusal.flaws {
-        let (line, column) = (flaw.place.line, flaw.place.column);
-        let path = match flaw.path.as_str() {
-            "" => String::new(),
-            path => format!("{path} "),
-        };
-        let hint = flaw.hint.as_ref().map(|hint| format!("; {hint}"));
-        let hint = hint.unwrap_or_default();
-        say(format_args!(
-            "{file}:{line}:{column}: {path}{}{hint}",
-            flaw.reason
-        ));
+        let place = (flaw.place.line, flaw.place.column);
+        tell_one(file, place, &flaw.path, &flaw.reason, flaw.hint.as_deref());
     }
     if refusal.more > 0 {
-        say(format_args!("{file}: and {} more", refusal.more));
+        say(format_args!(
+            "{}: and {} more",
+            file.display(),
+            refusal.more
+        ));
     }
+}
+
+/// [`tell`] for what a server found.
+pub(crate) fn tell_all(file: &Path, flaws: &[WorkflowFlaw]) {
+    for flaw in flaws {
+        let place = (flaw.line, flaw.column);
+        tell_one(file, place, &flaw.path, &flaw.reason, flaw.hint.as_deref());
+    }
+}
+
+fn tell_one(
+    file: &Path,
+    (line, column): (u32, u32),
+    path: &str,
+    reason: &dyn fmt::Display,
+    hint: Option<&str>,
+) {
+    let file = file.display();
+    // What the file as a whole is to blame for has no line.
+    let place = match line {
+        0 => String::new(),
+        line => format!(":{line}:{column}"),
+    };
+    let path = match path {
+        "" => String::new(),
+        path => format!("{path} "),
+    };
+    let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+    say(format_args!("{file}{place}: {path}{reason}{hint}"));
 }

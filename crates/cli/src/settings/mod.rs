@@ -62,6 +62,8 @@ pub(crate) struct ServeSettings {
     pub(crate) retention_age: Span,
     /// How many of them.
     pub(crate) retention_tasks: u64,
+    /// How many ended runs are kept, each with all of its tasks.
+    pub(crate) retention_runs: u64,
     /// What the data may take.
     pub(crate) disk_quota: Size,
     /// What is to stay free.

@@ -30,7 +30,7 @@ const fn option(section: &'static str, key: &'static str, kind: Kind) -> Named {
 }
 
 /// Every option, in the order of `default.toml`.
-pub(crate) const OPTIONS: [Named; 38] = [
+pub(crate) const OPTIONS: [Named; 39] = [
     option("", "server", Kind::Text),
     option("", "token", Kind::Text),
     option("", "tls_ca", Kind::Text),
@@ -45,6 +45,7 @@ pub(crate) const OPTIONS: [Named; 38] = [
     option("serve", "drain", Kind::Duration),
     option("serve", "retention_age", Kind::Duration),
     option("serve", "retention_tasks", Kind::Number),
+    option("serve", "retention_runs", Kind::Number),
     option("serve", "disk_quota", Kind::Size),
     option("serve", "disk_reserve", Kind::Size),
     option("serve", "max_dedup_keys", Kind::Number),

@@ -146,6 +146,13 @@ fn a_failed_run_is_retried_in_place_and_parts_of_it_run_again() {
     assert!(gantt.contains("gate"), "{gantt}");
     let explained = server.run(&format!("explain {id}")).exits(0);
     assert!(explained.starts_with(&format!("run {id}")), "{explained}");
+    let task = gate["task"].as_str().unwrap();
+    let blame = format!("step \"gate\" failed (error): exited with code 1; its task is {task}");
+    assert!(explained.contains(&blame), "{explained}");
+    assert!(
+        explained.contains(&format!("capataz run retry {id}")),
+        "{explained}"
+    );
 
     std::fs::remove_file(flag).unwrap();
     assert_eq!(
@@ -275,7 +282,9 @@ fn a_step_adds_steps_to_its_own_run() {
     let outside = server.run("run add-steps r1 --file grows.json");
     assert_eq!(outside.exit, 1);
     assert!(
-        outside.stderr.contains("CAPATAZ_TASK_ID is not set"),
+        outside
+            .stderr
+            .starts_with("grows.json:1:9: name is not a known field"),
         "{}",
         outside.stderr
     );

@@ -12,6 +12,7 @@ use crate::rejection::Rejection;
 use crate::run::{Reopening, RunId, StepOutcome, StepReason};
 use crate::state::{Archive, Run, State, Status};
 use crate::time::Timestamp;
+use crate::workflow::{Edge, Join, On};
 
 /// Runs steps once more, in a run that lives or in one that has ended.
 pub(super) fn reopen(
@@ -87,15 +88,12 @@ fn chosen(state: &State, run: &Run, reopening: &Reopening) -> Result<Vec<u32>, R
     let reached = run.plan.descendants(&first);
     let mut named = vec![false; run.steps.len()];
     first.iter().for_each(|step| named[*step as usize] = true);
-    let steps: Vec<u32> = match (&reopening.steps, reopening.descendants) {
-        (Some(_), true) => all.filter(|step| reached[*step as usize]).collect(),
-        (Some(_), false) => all.filter(|step| named[*step as usize]).collect(),
-        // What a failed step kept from running gets its chance again; what ran stays as it is.
-        (None, _) => all
-            .filter(|step| reached[*step as usize])
-            .filter(|step| outcome(*step).is_some_and(|o| o.is_bad() || is_held_up(o)))
-            .collect(),
+    let again = match (&reopening.steps, reopening.descendants) {
+        (Some(_), true) => reached,
+        (Some(_), false) => named,
+        (None, _) => retried(run, &reached, outcome),
     };
+    let steps: Vec<u32> = all.filter(|step| again[*step as usize]).collect();
     if steps.is_empty() {
         return Err(Rejection::NothingToRunAgain { run: id });
     }
@@ -110,6 +108,53 @@ fn chosen(state: &State, run: &Run, reopening: &Reopening) -> Result<Vec<u32>, R
                 .map_or(String::new(), |node| node.name.clone()),
         }),
         None => Ok(steps),
+    }
+}
+
+/// The steps that a retry runs once more: what ended badly, what of those `reached` from there it
+/// kept from running, and what ran because of it. All else that ran stays as it is.
+fn retried(
+    run: &Run,
+    reached: &[bool],
+    outcome: impl Fn(u32) -> Option<StepOutcome> + Copy,
+) -> Vec<bool> {
+    let mut again = vec![false; run.steps.len()];
+    // Each after the steps that it comes after.
+    for step in run.plan.order.iter().copied() {
+        let Some(ended) = outcome(step) else {
+            continue;
+        };
+        let at = step as usize;
+        let held_up = reached[at] && is_held_up(ended);
+        again[at] = ended.is_bad() || held_up || was_answer(run, step, &again, outcome);
+    }
+    again
+}
+
+/// Whether a step started because of how steps ended that run once more: it cleaned up after them,
+/// ran whatever became of them, or came after such a step. Their new end asks for it anew.
+fn was_answer(
+    run: &Run,
+    step: u32,
+    again: &[bool],
+    outcome: impl Fn(u32) -> Option<StepOutcome>,
+) -> bool {
+    let Some(node) = run.plan.node(step) else {
+        return false;
+    };
+    let is_open = |edge: &Edge| {
+        // A failure that is allowed stands for a success: what went on after it has not reacted.
+        let bad = outcome(edge.step).is_some_and(StepOutcome::is_bad);
+        again[edge.step as usize] && (edge.on != On::Success || !bad)
+    };
+    let stands = |edge: &Edge| {
+        let ended = outcome(edge.step);
+        !is_open(edge) && ended.is_some_and(|ended| run.satisfies(edge.step, edge.on, ended))
+    };
+    let mut edges = node.after.iter();
+    match node.join {
+        Join::All => edges.any(is_open),
+        Join::Any => edges.any(is_open) && !node.after.iter().any(stands),
     }
 }
 

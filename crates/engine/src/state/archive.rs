@@ -20,6 +20,21 @@ pub(crate) struct Archive<'a> {
     outputs: Vec<(u32, u32, Bytes)>,
 }
 
+/// What an archive begins with.
+#[derive(Deserialize)]
+struct Head {
+    _workflow: String,
+    run: RunEntry<'static>,
+}
+
+/// The message that a run has left, from what was kept of it when it ended; empty without one.
+/// `None` for what is no archive.
+pub fn message_left(archive: &[u8]) -> Option<Bytes> {
+    // Behind its head there are outputs, perhaps megabytes of them.
+    let (head, _) = postcard::take_from_bytes::<Head>(archive).ok()?;
+    Some(head.run.message)
+}
+
 impl Archive<'_> {
     /// Writes a run down; `None` never happens, as there is nothing in it that cannot be written.
     pub(crate) fn of(workflow: &str, run: &Run) -> Option<Vec<u8>> {

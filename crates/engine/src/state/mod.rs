@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use archive::message_left;
 pub use entries::{EntryKey, RestoreError};
 
 pub(crate) use archive::Archive;

@@ -13,7 +13,7 @@ pub(crate) struct Plan {
     children: Vec<(u32, u32)>,
     /// The steps, each before all that come after it. Shorter than the graph if that had a cycle,
     /// which whoever compiled it has excluded.
-    order: Vec<u32>,
+    pub(crate) order: Vec<u32>,
 }
 
 impl Plan {

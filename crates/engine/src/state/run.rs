@@ -279,7 +279,7 @@ impl Run {
 
     /// Whether an edge from a step that ended so is satisfied. An allowed failure satisfies every
     /// edge; a step left out by its own condition counts as done.
-    fn satisfies(&self, step: u32, on: On, outcome: StepOutcome) -> bool {
+    pub(crate) fn satisfies(&self, step: u32, on: On, outcome: StepOutcome) -> bool {
         let allowed = self.plan.node(step).is_some_and(|node| node.allow_failure);
         match on {
             On::Any => true,

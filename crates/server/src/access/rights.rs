@@ -15,6 +15,8 @@ const SUBMIT: &[Role] = &[Admin, Operator, Submitter];
 const OPERATE: &[Role] = &[Admin, Operator];
 /// Roles that may run attempts: a worker those of its own groups.
 const RUN: &[Role] = &[Admin, Worker];
+/// Roles that may add steps to a run: a worker as a step that it runs.
+const ADD_STEPS: &[Role] = &[Admin, Operator, Worker];
 /// Who may let others in.
 const ADMIN: &[Role] = &[Admin];
 
@@ -29,8 +31,8 @@ const ROUTES: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/tasks/{id}/logs", READ_LOGS),
     ("POST", "/api/v1/wait", SUBMIT),
     ("GET", "/api/v1/workflows", READ),
-    ("GET", "/api/v1/workflows/schema", READ),
-    ("POST", "/api/v1/workflows/validate", READ),
+    ("GET", "/api/v1/workflows:schema", READ),
+    ("POST", "/api/v1/workflows:validate", READ),
     ("GET", "/api/v1/workflows/{name}", READ),
     ("PUT", "/api/v1/workflows/{name}", OPERATE),
     ("DELETE", "/api/v1/workflows/{name}", OPERATE),
@@ -48,7 +50,7 @@ const ROUTES: &[(&str, &str, &[Role])] = &[
     ("POST", "/api/v1/runs/{id}/resume", OPERATE),
     ("POST", "/api/v1/runs/{id}/retry", OPERATE),
     ("POST", "/api/v1/runs/{id}/rerun", OPERATE),
-    ("POST", "/api/v1/runs/{id}/steps", RUN),
+    ("POST", "/api/v1/runs/{id}/steps", ADD_STEPS),
     ("GET", "/api/v1/audit", READ),
     ("POST", "/api/v1/leases", RUN),
     ("POST", "/api/v1/attempts/{task}/{n}/start", RUN),

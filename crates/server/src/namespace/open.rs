@@ -52,6 +52,9 @@ pub struct Retention {
     pub max_age: Duration,
     /// Finished tasks beyond this number are deleted, the oldest first.
     pub max_finished: u64,
+    /// Ended runs beyond this number are deleted, the oldest first, each with its steps, tasks and
+    /// lines of the audit trail.
+    pub max_runs: u64,
     /// Bytes on disk beyond which new tasks are refused.
     pub quota: u64,
     /// Bytes that are to stay free on the disk; below it new tasks are refused.
@@ -63,6 +66,8 @@ impl Default for Retention {
         Retention {
             max_age: Duration::from_secs(30 * 24 * 3600),
             max_finished: 50_000_000,
+            // At some kilobytes each, a few gigabytes beside the tasks.
+            max_runs: 1_000_000,
             quota: 200 << 30,
             reserve: 512 << 20,
         }

@@ -15,7 +15,7 @@ use super::open::Retention;
 use super::owner_thread::Message;
 use crate::clock::HostClock;
 use crate::owner::Input;
-use crate::store::{Batch, ProjectError, Projector};
+use crate::store::{Batch, Keep, ProjectError, Projector};
 
 /// How long the thread sleeps when nothing comes.
 const IDLE: Duration = Duration::from_millis(500);
@@ -153,12 +153,18 @@ impl StoreThread {
         }
         let Retention {
             max_age,
-            max_finished,
+            max_finished: max_tasks,
+            max_runs,
             ..
         } = self.retention;
+        let keep = Keep {
+            max_age,
+            max_tasks,
+            max_runs,
+        };
         let now = self.clock.now().wall;
         // One bounded step at a time: batches that come meanwhile do not wait for all of it.
-        let result = self.projector.retain(now, max_age, max_finished);
+        let result = self.projector.retain(now, &keep);
         let done = self.unless_full(result)?.unwrap_or(true);
         self.retaining = !done;
         if done {

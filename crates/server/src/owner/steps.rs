@@ -256,8 +256,10 @@ fn successor(
     // A key that the caller gave goes on with it; the workflow's own may follow from parameters.
     let own = conflict_key(workflow, scope.params()).map_err(told)?;
     let conflict = context.conflict().filter(|key| own.as_deref() != Some(key));
+    let body = RunBody::read(context.body());
     let wishes = Wishes {
-        tags: RunBody::read(context.body()).tags,
+        tags: body.tags,
+        message: body.message,
         priority: Some(context.priority()),
         conflict: conflict.map(str::to_owned),
         expected: context.expected().to_vec(),

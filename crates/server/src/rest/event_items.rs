@@ -16,7 +16,7 @@ pub(super) struct Item {
     pub(super) event: Event,
     /// The task that it concerns.
     pub(super) key: Option<Key>,
-    /// The run that it concerns, when the event itself says so.
+    /// The run that it concerns; of a task's later events `event_tasks` finds it out.
     pub(super) run: Option<RunId>,
 }
 

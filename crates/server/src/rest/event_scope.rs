@@ -1,5 +1,5 @@
-//! Which events a client wants: those of a group, of tasks with a tag, of one task or of one run. Events only
-//! number their tasks, so the store is asked what they belong to.
+//! Which events a client wants: those of a group, of tasks with a tag, of one task or of one run.
+//! Events only number their tasks, so the store is asked what groups and tags these have.
 
 use std::collections::HashMap;
 
@@ -8,6 +8,7 @@ use capataz_journal::Position;
 
 use super::context::Context;
 use super::event_items::Item;
+use crate::store::{ReadError, Reader};
 
 /// Tasks that one stream remembers before it forgets them all.
 const REMEMBERED: usize = 100_000;
@@ -38,38 +39,42 @@ impl Scope {
         }
     }
 
-    /// Keeps what is wanted of a record that ends at `end`.
+    /// Whether only the events of one run are wanted.
+    pub(super) fn is_of_run(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// Keeps what is wanted of a record that ends at `end`; `None` when the store cannot tell now.
     pub(super) async fn select(
         &mut self,
         context: &Context,
         end: Position,
-        items: Vec<Item>,
-    ) -> Vec<Item> {
-        let by_task = self.task;
-        let by_label = self.group.is_some() || self.tag.is_some() || self.run.is_some();
-        let fits = |key: Key| by_task.is_none_or(|task| key == task || key.task().key() == task);
-        let mut items = items;
-        if by_task.is_some() {
+        mut items: Vec<Item>,
+    ) -> Option<Vec<Item>> {
+        if let Some(task) = self.task {
+            let fits = |key: Key| key == task || key.task().key() == task;
             items.retain(|item| item.key.is_some_and(fits));
         }
-        if !by_label {
-            return items;
+        if self.run.is_some() {
+            items.retain(|item| item.run == self.run);
         }
-        self.look_up(context, end, &items).await;
+        if self.group.is_none() && self.tag.is_none() {
+            return Some(items);
+        }
+        if !self.look_up(context, end, &items).await {
+            return None;
+        }
         items.retain(|item| match item.key {
-            _ if item.run.is_some() && self.group.is_none() && self.tag.is_none() => {
-                item.run == self.run
-            }
             Some(key) => self.known.get(&key.task()).copied().unwrap_or(false),
             None => {
                 let same = item.event.group.is_some() && item.event.group == self.group;
-                same && self.tag.is_none() && self.run.is_none()
+                same && self.tag.is_none()
             }
         });
-        items
+        Some(items)
     }
 
-    async fn look_up(&mut self, context: &Context, end: Position, items: &[Item]) {
+    async fn look_up(&mut self, context: &Context, end: Position, items: &[Item]) -> bool {
         if self.known.len() > REMEMBERED {
             self.known.clear();
         }
@@ -77,27 +82,33 @@ impl Scope {
         let mut unknown: Vec<TaskId> = tasks.filter(|id| !self.known.contains_key(id)).collect();
         unknown.sort_unstable();
         unknown.dedup();
-        if unknown.is_empty() || context.await_store(end).await.is_err() {
-            return;
+        if unknown.is_empty() {
+            return true;
         }
-        let (group, tag, run) = (self.group.clone(), self.tag.clone(), self.run);
-        let read = move |store: &crate::store::Reader| {
+        if context.await_store(end).await.is_err() {
+            return false;
+        }
+        let (group, tag) = (self.group.clone(), self.tag.clone());
+        let read = move |store: &Reader| {
             let look = |id: TaskId| {
                 let task = store.task(id.key())?;
                 let wanted = task.is_some_and(|task| {
                     group.as_ref().is_none_or(|group| task.group == *group)
                         && tag.as_ref().is_none_or(|tag| task.tags.contains(tag))
-                        && run.is_none_or(|run| task.step.is_some_and(|step| step.run == run))
                 });
                 Ok((id, wanted))
             };
             unknown
                 .into_iter()
                 .map(look)
-                .collect::<Result<Vec<_>, crate::store::ReadError>>()
+                .collect::<Result<Vec<_>, ReadError>>()
         };
-        if let Ok(found) = context.read(read).await {
-            self.known.extend(found);
+        match context.read(read).await {
+            Ok(found) => {
+                self.known.extend(found);
+                true
+            }
+            Err(_) => false,
         }
     }
 }

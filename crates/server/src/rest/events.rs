@@ -17,6 +17,7 @@ use super::event_cursor::{Begin, EventCursor};
 use super::event_items::{Item, bare, items};
 use super::event_names::Names;
 use super::event_scope::Scope;
+use super::event_tasks::StepTasks;
 use super::refusal::Answer;
 use super::request::Query;
 use super::{run_item, task_item};
@@ -64,6 +65,7 @@ pub(super) async fn events(
         end,
         scope,
         names: Names::default(),
+        tasks: StepTasks::default(),
     }
     .stream();
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
@@ -95,6 +97,7 @@ struct Follower {
     end: Option<u64>,
     scope: Scope,
     names: Names,
+    tasks: StepTasks,
 }
 
 impl Follower {
@@ -119,7 +122,9 @@ impl Follower {
                 match read {
                     Ok(Ok(FeedRead::Batches(batches))) => for batch in batches {
                         next = batch.end;
-                        for event in self.show(&batch).await {
+                        // What cannot be told now is not left out: the client resumes.
+                        let Some(events) = self.show(&batch).await else { return };
+                        for event in events {
                             yield Ok(event);
                         }
                     },
@@ -142,18 +147,24 @@ impl Follower {
         }
     }
 
-    async fn show(&mut self, batch: &FeedBatch) -> Vec<sse::Event> {
+    /// What a client gets of a record; `None` when it cannot be found out now what it wants.
+    async fn show(&mut self, batch: &FeedBatch) -> Option<Vec<sse::Event>> {
         self.names
             .learn(&self.context, batch.end, &batch.events)
             .await;
         let record = batch.end.get().saturating_sub(1);
         let shown = (0_u32..).zip(batch.events.iter());
         let shown = shown.flat_map(|(place, event)| items(record, place, event, &self.names));
-        let shown: Vec<Item> = shown
+        let mut shown: Vec<Item> = shown
             .filter(|item| !self.begin.is_past(item.cursor))
             .collect();
-        let shown = self.scope.select(&self.context, batch.end, shown).await;
-        shown.into_iter().map(|item| wire(&item.event)).collect()
+        let context = &self.context;
+        let told = self.tasks.complete(context, batch.end, &mut shown).await;
+        if !told && self.scope.is_of_run() {
+            return None;
+        }
+        let shown = self.scope.select(context, batch.end, shown).await?;
+        Some(shown.iter().map(|item| wire(&item.event)).collect())
     }
 }
 

@@ -1,4 +1,5 @@
 //! Why a run is not done: what holds it, and for each step that is not over what that waits for.
+//! What it ended for says `explain_ended`.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,6 +10,7 @@ use capataz_engine::{
 
 use super::context::Context;
 use super::explain::{self, bare, sentence};
+use super::explain_ended;
 use super::refusal::{Answer, not_found};
 use super::request::{NoQuery, Path};
 use super::run_item;
@@ -22,7 +24,8 @@ type Waiting = (Key, String, TaskExplanation);
 
 /// Say why a run is not done
 ///
-/// Everything that holds the run, and for each step that is not over what it waits for.
+/// Everything that holds the run, and for each step that is not over what it waits for; of a run
+/// that failed the steps that are to blame.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/explain", operation_id = "explain_run", tag = "runs",
     params(("id" = String, Path, description = "Such as `r17`.")),
     responses((status = 200, description = "All that is in the way.", body = Explanation)))]
@@ -49,17 +52,7 @@ pub(super) async fn of(context: &Context, id: &str) -> Answer<Explanation> {
     context.await_store(position).await?;
     let record = context.read(move |store| store.run(run)).await?;
     let record = record.ok_or_else(|| not_found("run", id))?;
-    let state = record.phase.name();
-    let reason = match record.reason.name() {
-        "" => String::new(),
-        reason => format!(" ({reason})"),
-    };
-    let note = match record.note.as_str() {
-        "" => String::new(),
-        note => format!(": {note}"),
-    };
-    let summary = format!("run {id} has ended: it is {state}{reason}{note}");
-    Ok(bare("run", id.to_owned(), state, summary))
+    explain_ended::explain(context, record).await
 }
 
 fn waiting(state: &EngineState, step: &OpenStep) -> Vec<Waiting> {

@@ -17,7 +17,8 @@ use super::pace::Pace;
 use super::refusal::ProblemResponse;
 use super::{
     attempts, audit, events, explain, explain_run, groups, health, leases, logs, metrics, openapi,
-    pods, run_actions, runs, stats, task_actions, tasks, tokens, wait, workers, workflows,
+    pods, run_actions, run_steps, runs, stats, task_actions, tasks, tokens, wait, workers,
+    workflows,
 };
 use crate::namespace::Namespace;
 
@@ -71,7 +72,7 @@ fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(run_actions::resume))
         .routes(routes!(run_actions::retry))
         .routes(routes!(run_actions::rerun))
-        .routes(routes!(run_actions::add_steps))
+        .routes(routes!(run_steps::add_steps))
         .routes(routes!(audit::of_run))
         .routes(routes!(audit::of_all))
         .routes(routes!(leases::lease))

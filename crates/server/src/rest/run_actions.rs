@@ -4,20 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
 use capataz_api::problem::{Code, Problem};
-use capataz_api::rest::{AddStepsRequest, CancelRunRequest, Changed, NoBody, RerunRequest};
-use capataz_engine::{Attempt, Command, Key, Rejection, Reopening, RunId, Version};
-use serde_json::Value;
+use capataz_api::rest::{CancelRunRequest, Changed, NoBody, RerunRequest};
+use capataz_engine::{Command, Rejection, Reopening, RunId};
 
 use super::context::Context;
 use super::refusal::{Answer, ProblemResponse, not_found};
 use super::request::{Change, IdempotencyKey, NoQuery, Once, Path};
-use super::{run_item, task_item};
-use crate::access::{Caller, check_task};
+use super::run_item;
 use crate::owner::CallError;
-use crate::workflow;
-
-/// How often steps are added anew because others were added meanwhile.
-const TRIES: usize = 10;
 
 /// Cancel a run
 ///
@@ -93,8 +87,8 @@ pub(super) async fn resume(
 
 /// Run what failed once more
 ///
-/// With what it kept from running. What succeeded stays as it is, and the history of what went
-/// before is kept.
+/// With what it kept from running, and with what answered it: cleanup steps wait for the new end.
+/// What else succeeded stays as it is, and the history of what went before is kept.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/retry", operation_id = "retry_run", tag = "runs",
     params(IdempotencyKey, ("id" = String, Path, description = "Such as `r17`.")),
     request_body = NoBody,
@@ -158,7 +152,7 @@ async fn reopen(
 }
 
 /// What was kept of a run that has ended; none for one that lives.
-async fn archive(context: &Context, run: RunId) -> Answer<Option<Bytes>> {
+pub(super) async fn archive(context: &Context, run: RunId) -> Answer<Option<Bytes>> {
     let read = move |state: &capataz_engine::State| {
         let kept = state.run_archive(run).map(Bytes::copy_from_slice);
         (state.run_view(run, 0).is_some(), kept)
@@ -190,7 +184,11 @@ async fn steer(
 }
 
 /// The engine knows what lives; whether a run ended or never was, the store remembers.
-async fn ended_or_unknown(context: &Context, run: RunId, rejection: Rejection) -> ProblemResponse {
+pub(super) async fn ended_or_unknown(
+    context: &Context,
+    run: RunId,
+    rejection: Rejection,
+) -> ProblemResponse {
     if let Err(refusal) = context.catch_up().await {
         return refusal;
     }
@@ -202,103 +200,4 @@ async fn ended_or_unknown(context: &Context, run: RunId, rejection: Rejection) -
         }
         Err(_) => rejection.into(),
     }
-}
-
-/// Add steps to a run
-///
-/// For a step that runs: its task and attempt show that it is one of the run's. The new steps may
-/// come after any step of the run.
-#[utoipa::path(post, path = "/api/v1/runs/{id}/steps", operation_id = "add_steps", tag = "runs",
-    params(IdempotencyKey, ("id" = String, Path, description = "Such as `r17`.")),
-    request_body(content = AddStepsRequest, example = json!({
-        "task": "12", "attempt": 1,
-        "steps": [{"id": "more", "group": "g", "argv": ["true"], "after": ["list"]}],
-    })),
-    responses(
-        (status = 200, description = "The steps are part of the run.", body = Changed),
-        (status = 409, description = "The attempt holds no lease, or the run is being cancelled."),
-        (status = 422, description = "The steps have flaws."),
-        (status = 429, description = "The namespace is full."),
-        (status = 507, description = "The disk or its quota is full."),
-    ))]
-pub(super) async fn add_steps(
-    State(context): State<Context>,
-    caller: Caller,
-    Path(id): Path<String>,
-    _: NoQuery,
-    change: Change<AddStepsRequest>,
-) -> Answer<Json<Changed>> {
-    let run = run_item::id(&id)?;
-    let Change { body, once } = change;
-    let key = task_item::key(&body.task)?;
-    check_task(&context.namespace, &caller, key).await?;
-    if let Some(done) = was_done(&context, &once).await? {
-        return Ok(done);
-    }
-    for _ in 0..TRIES {
-        let version = followed(&context, run, key, body.attempt).await?;
-        let version = Box::new(extended(&version, &body.steps)?);
-        let command = Command::ExtendRun { run, version };
-        match context.namespace.call(once.clone().wrap(command)).await {
-            Ok(called) => {
-                return Ok(Json(Changed {
-                    position: called.position.get(),
-                }));
-            }
-            // Others have added steps meanwhile, or the run is being cancelled: look again.
-            Err(CallError::Rejected(Rejection::RunNotExtended { .. })) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(Rejection::RunNotExtended { run }.into())
-}
-
-/// Whether the request was carried out before: its steps are known then, and would be refused.
-async fn was_done(context: &Context, once: &Once) -> Answer<Option<Json<Changed>>> {
-    if !once.is_named() {
-        return Ok(None);
-    }
-    // Never carried out: no run has this number.
-    let (run, on) = (RunId(0), false);
-    let probe = once.clone().wrap(Command::PauseRun { run, on });
-    match context.namespace.call(probe).await {
-        Ok(called) => Ok(Some(Json(Changed {
-            position: called.position.get(),
-        }))),
-        Err(CallError::Rejected(Rejection::RunNotLive { .. })) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What a run follows, for a step of it whose attempt holds its lease.
-async fn followed(context: &Context, run: RunId, key: Key, attempt: Attempt) -> Answer<Version> {
-    let read = move |state: &capataz_engine::State| {
-        let is_step = state.step_of(key.task()).is_some_and(|(of, ..)| of == run);
-        let version = state.run_context(run).map(|run| run.version().clone());
-        let is_current = is_step && state.lease_is_current(key, attempt);
-        (is_current, version)
-    };
-    let ((is_current, version), _) = context.namespace.query(read).await?;
-    let Some(version) = version else {
-        let gone = Rejection::RunNotLive { run };
-        return Err(ended_or_unknown(context, run, gone).await);
-    };
-    if is_current {
-        return Ok(version);
-    }
-    let detail = format!("attempt {attempt} of task {key} is no step of run {run} that runs now");
-    Err(Problem::new(Code::StaleLease, detail).task(key).into())
-}
-
-/// A version with more steps at its end.
-fn extended(version: &Version, more: &[Value]) -> Answer<Version> {
-    let unreadable = |error: serde_json::Error| {
-        tracing::error!(%error, "the definition of a run is damaged");
-        Problem::new(Code::Internal, "the definition of the run is damaged")
-    };
-    let mut document: Value = serde_json::from_slice(&version.definition).map_err(unreadable)?;
-    if let Some(steps) = document["steps"].as_array_mut() {
-        steps.extend(more.iter().cloned());
-    }
-    Ok(workflow::compile(&document.to_string())?.version)
 }

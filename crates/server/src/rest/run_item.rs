@@ -99,7 +99,7 @@ pub(super) fn detail(
 }
 
 /// JSON that was kept as bytes; none when there is none.
-fn json(bytes: &[u8]) -> Option<Value> {
+pub(super) fn json(bytes: &[u8]) -> Option<Value> {
     serde_json::from_slice(bytes).ok()
 }
 

@@ -106,6 +106,7 @@ async fn prepare(
         tags: request.tags.clone(),
         priority: request.priority.map(|priority| priority as u8),
         conflict: request.conflict_key.clone(),
+        message: request.message.clone(),
         key: request.key.clone().map(|key| (key, content(request))),
         expected: expected(context, workflow.name(), graph).await?,
         repeats: None,

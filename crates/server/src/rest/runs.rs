@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use bytes::Bytes;
 use capataz_api::limits::{LIST_LIMIT, LIST_LIMIT_DEFAULT};
 use capataz_api::problem::{Code, Problem};
 use capataz_api::rest::{
@@ -20,7 +21,7 @@ use super::context::Context;
 use super::refusal::{Answer, not_found};
 use super::request::{Change, IdempotencyKey, Json as Body, NoQuery, Path, Query};
 use super::run_item::{self, Live};
-use super::run_start;
+use super::{run_actions, run_start};
 use crate::store::{Reader, RunFilter};
 
 /// Start a run
@@ -156,8 +157,22 @@ pub(super) async fn show(
     let (Some(record), Some(page)) = context.read(read).await? else {
         return Err(not_found("run", &id).into());
     };
-    let detail = run_item::detail(&record, live.as_ref(), page, position.get());
+    let mut detail = run_item::detail(&record, live.as_ref(), page, position.get());
+    if !record.phase.is_live()
+        && let Some(message) = message_left(&context, run).await?
+    {
+        detail.message = run_item::json(&message);
+    }
     Ok(Json(detail))
+}
+
+/// The message that an ended run has left; `None` when no step of it alters the message.
+async fn message_left(context: &Context, run: RunId) -> Answer<Option<Bytes>> {
+    if !context.read(move |store| store.alters_message(run)).await? {
+        return Ok(None);
+    }
+    let archive = run_actions::archive(context, run).await?;
+    Ok(archive.and_then(|archive| capataz_engine::message_left(&archive)))
 }
 
 fn look(state: &capataz_engine::State, run: RunId) -> Option<Live> {

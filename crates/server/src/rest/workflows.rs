@@ -7,8 +7,8 @@ use axum::response::IntoResponse;
 use capataz_api::limits::LIST_LIMIT_DEFAULT;
 use capataz_api::problem::{Code, Problem};
 use capataz_api::rest::{
-    Changed, NoBody, Workflow, WorkflowChecked, WorkflowDetail, WorkflowFlaw, WorkflowPage,
-    WorkflowPut, WorkflowVersion, WorkflowsQuery,
+    Changed, NoBody, Workflow, WorkflowChecked, WorkflowDetail, WorkflowPage, WorkflowPut,
+    WorkflowVersion, WorkflowsQuery,
 };
 use capataz_engine::{Answer as Told, Command, WorkflowView};
 use capataz_journal::Position;
@@ -18,6 +18,7 @@ use super::context::Context;
 use super::refusal::{Answer, not_found};
 use super::request::{Change, Definition, IdempotencyKey, NoQuery, Path, Query};
 use super::task_item::time;
+use crate::problem::flaw;
 use crate::store::{Reader, WorkflowRecord};
 use crate::workflow;
 
@@ -95,7 +96,7 @@ async fn number_of(context: &Context, name: &str, content: u128) -> Answer<u32> 
 /// Check a definition
 ///
 /// Nothing is kept of it.
-#[utoipa::path(post, path = "/api/v1/workflows/validate", operation_id = "validate_workflow",
+#[utoipa::path(post, path = "/api/v1/workflows:validate", operation_id = "validate_workflow",
     tag = "workflows",
     request_body(content(
         (Object = "application/json"),
@@ -122,18 +123,8 @@ pub(super) async fn validate(_: NoQuery, definition: Definition) -> Answer<Json<
     }))
 }
 
-fn flaw(flaw: &capataz_workflow::Flaw) -> WorkflowFlaw {
-    WorkflowFlaw {
-        line: flaw.place.line,
-        column: flaw.place.column,
-        path: flaw.path.clone(),
-        reason: flaw.reason.to_string(),
-        hint: flaw.hint.clone(),
-    }
-}
-
 /// Show the schema of definitions
-#[utoipa::path(get, path = "/api/v1/workflows/schema", operation_id = "workflow_schema",
+#[utoipa::path(get, path = "/api/v1/workflows:schema", operation_id = "workflow_schema",
     tag = "workflows",
     responses((status = 200, description = "A JSON Schema, draft 2020-12.", body = Object)))]
 pub(super) async fn schema(_: NoQuery) -> Answer<Json<Value>> {

@@ -40,25 +40,31 @@ struct Step {
     done: bool,
 }
 
+/// How much is kept of what has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// For how long.
+    pub max_age: Duration,
+    /// How many tasks, elements counted one by one.
+    pub max_tasks: u64,
+    /// How many runs, each with all of its tasks.
+    pub max_runs: u64,
+}
+
 impl Projector {
-    /// One step of removing tasks that finished longer than `max_age` ago, and then the oldest (by
-    /// accept order) while more than `max_finished` are left, elements counted one by one. Returns
-    /// whether the pass is over; if not, the next step should follow soon.
+    /// One step of removing tasks that finished longer ago than they are kept, and then the oldest
+    /// (by accept order) while there are too many. Returns whether the pass is over; if not, the
+    /// next step should follow soon.
     ///
     /// With a task go its body, attempts, tags, logs, and, over several steps, its elements. Tasks
-    /// of steps go with their runs: when these ended that long ago, when more than
-    /// [`super::FINISHED_RUNS`] have ended, or when it would have been the turn of one of their
-    /// tasks. Workers' names go when they left that long ago.
-    pub fn retain(
-        &mut self,
-        now: Timestamp,
-        max_age: Duration,
-        max_finished: u64,
-    ) -> Result<bool, ProjectError> {
-        let max_age = u64::try_from(max_age.as_micros()).unwrap_or(u64::MAX);
+    /// of steps go with their runs: when these ended that long ago, the oldest when too many runs
+    /// have ended, or when it would have been the turn of one of their tasks. Workers' names go
+    /// when they left that long ago.
+    pub fn retain(&mut self, now: Timestamp, keep: &Keep) -> Result<bool, ProjectError> {
+        let max_age = u64::try_from(keep.max_age.as_micros()).unwrap_or(u64::MAX);
         let cutoff = now.0.saturating_sub(max_age) as i64;
         self.begin()?;
-        let step = self.step(cutoff, max_finished);
+        let step = self.step(cutoff, keep);
         let committed = step.and_then(|step| {
             self.connection.execute_batch("COMMIT")?;
             Ok(step)
@@ -75,14 +81,14 @@ impl Projector {
         Ok(step.done)
     }
 
-    fn step(&mut self, cutoff: i64, max_finished: u64) -> rusqlite::Result<Step> {
+    fn step(&mut self, cutoff: i64, keep: &Keep) -> rusqlite::Result<Step> {
         let connection = &self.connection;
         if remove_doomed(connection)? {
             return Ok(Step::default());
         }
         if !self.retained.runs_marked {
-            let most = retain_runs::FINISHED_RUNS;
-            self.retained.runs_marked = !retain_runs::doom_runs(connection, cutoff, most)?;
+            let marked = retain_runs::doom_runs(connection, cutoff, keep.max_runs)?;
+            self.retained.runs_marked = !marked;
         }
         if let Some(run) = retain_runs::next_doomed(connection)? {
             let mut step = Step::default();
@@ -90,7 +96,7 @@ impl Projector {
             return Ok(step);
         }
         let finished = counts::total(connection)?.finished();
-        let mut excess = finished.saturating_sub(max_finished);
+        let mut excess = finished.saturating_sub(keep.max_tasks);
         let mut step = Step::default();
         let mut tally = Tally::default();
         let candidates = candidates(connection, self.retained.from)?;

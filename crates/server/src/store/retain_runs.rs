@@ -10,9 +10,6 @@ use super::run_sql;
 use super::step_times;
 use crate::workflow::RunBody;
 
-/// Runs that have ended and are kept beyond their age bound: at some kilobytes each this is what a
-/// store holds beside its tasks.
-pub const FINISHED_RUNS: u64 = 1_000_000;
 /// Runs that one step looks at.
 const STEP: usize = 1_000;
 /// Lines of the audit trail, steps and such that one step removes.

@@ -191,6 +191,14 @@ impl Reader {
         Ok(found.map(|(_, definition)| Bytes::from(definition)))
     }
 
+    /// Whether steps of a run alter its message; false when the store does not have the run.
+    pub fn alters_message(&self, id: RunId) -> Result<bool, ReadError> {
+        let connection = self.connection()?;
+        let graph = followed(&connection, id)?;
+        let alters = |graph: Arc<Graph>| graph.steps.iter().any(|node| node.alters_message);
+        Ok(graph.is_some_and(alters))
+    }
+
     /// What was kept of a run when it last ended.
     pub fn run_archive(&self, id: RunId) -> Result<Option<Bytes>, ReadError> {
         let connection = self.connection()?;
@@ -235,7 +243,7 @@ pub(super) fn run_record(
     id: RunId,
     row: RunRow,
 ) -> rusqlite::Result<RunRecord> {
-    let RunBody { tags, key } = RunBody::read(&row.body);
+    let RunBody { tags, key, .. } = RunBody::read(&row.body);
     Ok(RunRecord {
         id,
         workflow: workflow_name(connection, row.workflow)?,
@@ -299,7 +307,7 @@ pub(super) fn bare_step(graph: &Graph, number: u32) -> StepRecord {
     }
 }
 
-fn step_record(
+pub(super) fn step_record(
     connection: &Connection,
     graph: &Graph,
     number: u32,

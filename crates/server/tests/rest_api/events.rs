@@ -277,14 +277,20 @@ async fn a_run_is_followed_with_its_steps_and_their_tasks() {
             "run_started - queued",
             "run_began - running",
             "task_submitted a queued",
-            "attempt_leased - running",
-            "attempt_ended - succeeded",
+            "attempt_leased a running",
+            "attempt_ended a succeeded",
             "step_ended a succeeded",
             "step_ended n succeeded",
             "run_ended - succeeded",
         ]
     );
     assert_eq!(events[0]["workflow"], "two");
+    assert!(events.iter().all(|event| event["run"] == json!(run)));
+    // A stream that has not seen the task coming.
+    let cursor = events[2]["cursor"].as_str().expect("a cursor");
+    let path = format!("/api/v1/events?after={cursor}&follow=false&run={run}");
+    let resumed = Events::open(&server, &path, &[]).await.rest().await;
+    assert_eq!(resumed, events[3..]);
     let all = Events::open(&server, "/api/v1/events?after=0&follow=false", &[]).await;
     let all = all.rest().await;
     assert!(

@@ -22,11 +22,11 @@ const ROUTES: &str = "
     POST /api/v1/runs/{id}/rerun                    admin operator
     POST /api/v1/runs/{id}/resume                   admin operator
     POST /api/v1/runs/{id}/retry                    admin operator
-    POST /api/v1/runs/{id}/steps                    admin worker
+    POST /api/v1/runs/{id}/steps                    admin operator worker
     POST /api/v1/runs/{id}/wait                     admin operator submitter
     GET /api/v1/workflows                           admin operator submitter viewer
-    POST /api/v1/workflows/validate                 admin operator submitter viewer
-    GET /api/v1/workflows/schema                    admin operator submitter viewer
+    POST /api/v1/workflows:validate                 admin operator submitter viewer
+    GET /api/v1/workflows:schema                    admin operator submitter viewer
     GET /api/v1/workflows/{name}                    admin operator submitter viewer
     PUT /api/v1/workflows/{name}                    admin operator
     DELETE /api/v1/workflows/{name}                 admin operator

@@ -86,7 +86,7 @@ async fn flaws_are_named_with_their_lines_and_nothing_is_kept() {
         ("content-type", "application/yaml"),
     ];
     let checked = server
-        .raw("POST", "/api/v1/workflows/validate", &yaml, YAML)
+        .raw("POST", "/api/v1/workflows:validate", &yaml, YAML)
         .await
         .ok();
     assert_eq!(checked["valid"], false);
@@ -97,7 +97,7 @@ async fn flaws_are_named_with_their_lines_and_nothing_is_kept() {
     );
     // The same as a text in JSON.
     let quoted = server
-        .post("/api/v1/workflows/validate", json!(YAML))
+        .post("/api/v1/workflows:validate", json!(YAML))
         .await
         .ok();
     assert_eq!(quoted, checked);
@@ -112,7 +112,7 @@ async fn flaws_are_named_with_their_lines_and_nothing_is_kept() {
     let detail = problem["detail"].as_str().expect("a detail");
     assert!(detail.contains("line 6"), "{detail}");
     assert_eq!(server.get("/api/v1/workflows/etl").await.status, 404);
-    let good = server.post("/api/v1/workflows/validate", etl()).await.ok();
+    let good = server.post("/api/v1/workflows:validate", etl()).await.ok();
     assert_eq!((&good["valid"], &good["steps"]), (&json!(true), &json!(2)));
 
     let other = server.put("/api/v1/workflows/other", etl()).await;
@@ -120,8 +120,28 @@ async fn flaws_are_named_with_their_lines_and_nothing_is_kept() {
         (other.status, other.code()),
         (400, "invalid_field".to_owned())
     );
-    let schema = server.get("/api/v1/workflows/schema").await.ok();
+    let schema = server.get("/api/v1/workflows:schema").await.ok();
     assert_eq!(schema["type"], "object");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_workflow_may_have_the_name_of_what_can_be_asked_of_workflows() {
+    let server = Server::start().await;
+    for name in ["schema", "validate", "clear", "versions", "a/b", "a b"] {
+        let mut definition = etl();
+        definition["name"] = json!(name);
+        let part = name.replace('/', "%2F").replace(' ', "%20");
+        let path = format!("/api/v1/workflows/{part}");
+        let put = server.put(&path, definition).await.ok();
+        assert_eq!(put["name"], name);
+        assert_eq!(server.get(&path).await.ok()["name"], name);
+        let version = server.get(&format!("{path}/versions/1")).await.ok();
+        assert_eq!(version["name"], name);
+        server.post(&format!("{path}/clear"), json!({})).await.ok();
+        server.send("DELETE", &path, "").await.ok();
+        assert_eq!(server.get(&path).await.ok()["version"], Value::Null);
+    }
     server.stop().await;
 }
 

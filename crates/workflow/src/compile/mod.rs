@@ -2,6 +2,7 @@
 //! every flaw is reported with its place.
 
 mod expressions;
+mod extend;
 mod fields;
 mod graph;
 mod order;
@@ -15,7 +16,7 @@ use capataz_api::spec;
 
 use crate::definition::{self, Definition};
 use crate::document::Path;
-use crate::document::{self, Node};
+use crate::document::{self, Node, Unreadable};
 use crate::limits;
 use crate::nearest;
 use crate::refusal::{Flaw, Flaws, Reason, Refusal};
@@ -23,12 +24,18 @@ use crate::workflow::{Kind, Step, Workflow};
 
 use expressions::Compiler;
 
+pub use extend::AddedSteps;
 pub(crate) use programs::{Elements, Programs};
 pub(crate) use settings::{Settings, read_span};
 
 /// Reads and checks a text.
 pub(crate) fn from_text(text: &str) -> Result<Workflow, Refusal> {
-    let document = document::read(text).map_err(|unreadable| Refusal {
+    from_document(&document::read(text).map_err(unreadable)?)
+}
+
+/// The refusal of a text that is no document.
+fn unreadable(unreadable: Unreadable) -> Refusal {
+    Refusal {
         flaws: vec![Flaw {
             place: unreadable.place,
             path: String::new(),
@@ -36,8 +43,7 @@ pub(crate) fn from_text(text: &str) -> Result<Workflow, Refusal> {
             hint: None,
         }],
         more: 0,
-    })?;
-    from_document(&document)
+    }
 }
 
 /// Reads and checks a definition that was never a text.

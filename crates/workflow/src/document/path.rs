@@ -99,7 +99,7 @@ impl Node {
         next.ok_or(node)
     }
 
-    fn member(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn member(&self, name: &str) -> Option<&Node> {
         let Content::Map(members) = &self.content else {
             return None;
         };

@@ -2,85 +2,100 @@
 
 use std::path::PathBuf;
 
+use capataz_api::client::ClientError;
 use capataz_api::rest::AddStepsRequest;
-use serde::Deserialize;
+use capataz_workflow::AddedSteps;
 use serde_json::Value;
 
 use crate::commands::Context;
 use crate::failure::{Exit, Failure, Told};
 use crate::output::IdList;
-use crate::runs::definition::{FileError, read};
+use crate::runs::definition::{FileError, read, tell, tell_all};
 
-/// Add steps to a run, from inside of a step of it that runs.
+/// The variables that a step is started with.
+const RUN: &str = "CAPATAZ_RUN";
+const TASK: &str = "CAPATAZ_TASK_ID";
+const ATTEMPT: &str = "CAPATAZ_ATTEMPT";
+
+/// Add steps to a run that is under way: as its operator, or from inside of a step of it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  echo '[{\"id\": \"more\", \"argv\": [\"true\"]}]' | capataz run add-steps --file -
+#[command(after_help = "Examples:
+  capataz run add-steps r17 --file more.yaml
+  echo '[{\"id\": \"more\", \"group\": \"g\", \"argv\": [\"true\"]}]' | capataz run add-steps --file -
 
-Run, task and attempt are known from the variables that a step is started with: CAPATAZ_RUN,
-CAPATAZ_TASK_ID and CAPATAZ_ATTEMPT. A step is not given the worker's token: set CAPATAZ_SERVER and
-CAPATAZ_TOKEN, or let the worker pass them on with --env-pass.")]
+Inside of a step that runs its run, task and attempt are known from the variables CAPATAZ_RUN,
+CAPATAZ_TASK_ID and CAPATAZ_ATTEMPT, and are what shows that it may add steps. A step is not given
+the worker's token: set CAPATAZ_SERVER and CAPATAZ_TOKEN, or let the worker pass them on with
+--env-pass. Anywhere else the token must be one of an operator.
+
+The ids of the new steps go to stdout. Exit code 1 when the file is refused; each flaw is told with
+its line and column.")]
 pub(super) struct AddSteps {
     /// The run [default: the one of the step]
-    #[arg(env = "CAPATAZ_RUN", hide_env = true)]
+    #[arg(env = RUN, hide_env = true)]
     id: String,
-    /// The steps in JSON, as in a definition: a list, or an object with `steps`; `-` is stdin
+    /// The steps in YAML or JSON, as in a definition: a list, or a map with `steps`; `-` is stdin
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
 }
 
-/// Steps in a file.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Steps {
-    List(Vec<Value>),
-    Document { steps: Vec<Value> },
-}
-
-/// The command does not run inside of a step.
+/// The variables of a step are not what a worker sets.
 #[derive(Debug, thiserror::Error)]
-#[error("{variable} is not set, so this is not inside of a step")]
+#[error("{variable} is {got:?}, which no worker sets")]
 struct NoStep {
     variable: &'static str,
+    got: String,
 }
 
-impl Told for NoStep {
-    fn hint(&self) -> Option<String> {
-        Some("only a step that runs can add steps to its run".to_owned())
-    }
-}
+impl Told for NoStep {}
 
 impl AddSteps {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let task = variable("CAPATAZ_TASK_ID")?;
-        let attempt = variable("CAPATAZ_ATTEMPT")?.parse().map_err(|_| NoStep {
-            variable: "CAPATAZ_ATTEMPT",
+        let text = read(&self.file)?;
+        let steps = AddedSteps::parse(&text).map_err(|refusal| {
+            tell(&self.file, &refusal);
+            self.refused()
         })?;
-        let steps = serde_json::from_str(&read(&self.file)?);
-        let steps = match steps.map_err(|cause| FileError::NotJson {
-            path: self.file,
-            expected: "a JSON list of steps, or an object with `steps`",
-            cause,
-        })? {
-            Steps::List(steps) | Steps::Document { steps } => steps,
-        };
-        let ids: Vec<String> = steps.iter().filter_map(id_of).collect();
+        let (task, attempt) = self.step()?.unzip();
         let request = AddStepsRequest {
             task,
             attempt,
-            steps,
+            // As it is: the server knows the places of what it does not take.
+            steps: Value::String(text),
         };
-        context.client()?.add_steps(&self.id, &request).await?;
+        let added = context.client()?.add_steps(&self.id, &request).await;
+        if let Err(ClientError::Refused(problem)) = &added
+            && !problem.flaws.is_empty()
+        {
+            tell_all(&self.file, &problem.flaws);
+            return Err(self.refused().into());
+        }
+        added?;
         let mut list = IdList::begin(context.output)?;
-        list.add(ids.iter().map(String::as_str))?;
+        list.add(steps.ids())?;
         list.end(None::<(&str, &())>)?;
         Ok(Exit::Success)
     }
-}
 
-fn variable(variable: &'static str) -> Result<String, NoStep> {
-    std::env::var(variable).map_err(|_| NoStep { variable })
-}
+    fn refused(&self) -> FileError {
+        FileError::Refused {
+            path: self.file.clone(),
+        }
+    }
 
-fn id_of(step: &Value) -> Option<String> {
-    step.get("id")?.as_str().map(str::to_owned)
+    /// The task and attempt of the step that this runs in, when that is one of the run.
+    fn step(&self) -> Result<Option<(String, u32)>, NoStep> {
+        let is_own = std::env::var(RUN).is_ok_and(|run| run == self.id);
+        let step = (std::env::var(TASK), std::env::var(ATTEMPT));
+        let (true, (Ok(task), Ok(attempt))) = (is_own, step) else {
+            return Ok(None);
+        };
+        match attempt.parse() {
+            Ok(attempt) => Ok(Some((task, attempt))),
+            Err(_) => Err(NoStep {
+                variable: ATTEMPT,
+                got: attempt,
+            }),
+        }
+    }
 }

@@ -35,7 +35,7 @@ pub(super) struct Resume {
     ids: Vec<String>,
 }
 
-/// Run the failed steps of ended runs once more, with what they held up; the ids stay.
+/// Run the failed steps of runs once more, with what they held up and what cleaned up after them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  capataz run retry $(capataz run list --state failed -o quiet)")]
 pub(super) struct Retry {

@@ -12,6 +12,7 @@ use crate::commands::Context;
 use crate::failure::{Exit, Failure};
 use crate::reports::EndedRun;
 use crate::runs::definition;
+use crate::runs::message;
 use crate::runs::parameters::{Given, lay_over, of_file};
 use crate::runs::picture::whole;
 use crate::runs::waiting::{Waiting, exit};
@@ -21,6 +22,7 @@ Examples:
   capataz run start etl --param day=2026-01-01 --wait --progress
   capataz run start etl --param 'days:=[\"mon\", \"tue\"]' --key monday
   capataz run start --file etl.yaml --wait
+  capataz run start order --message '{\"id\": 7}'
 
 The id goes to stdout. With --wait it ends with 0 when the run succeeded, 2 when it failed, 3 when
 it was cancelled, 4 when the time was over; 5 when there is no such workflow.";
@@ -41,6 +43,12 @@ pub(super) struct Start {
     /// A file with parameters, one JSON object; `-` is stdin. Those of --param come on top
     #[arg(long, value_name = "FILE")]
     params: Option<PathBuf>,
+    /// The message that it begins with, in place of the workflow's: JSON, or else a text
+    #[arg(long, value_name = "TEXT", value_parser = message::of_text)]
+    message: Option<Value>,
+    /// The same, from a file; `-` is stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "message")]
+    message_file: Option<PathBuf>,
     /// Starting it again with the same key gives the same run, while it lives and an hour after
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
@@ -105,6 +113,10 @@ impl Start {
             Some(file) => of_file(file)?,
             None => Map::new(),
         };
+        let message = match (self.message, &self.message_file) {
+            (None, Some(file)) => Some(message::of_file(file)?),
+            (message, _) => message,
+        };
         let untyped = |given: &Given| matches!(given, Given::Text(..));
         let asked = match &self.name {
             Some(name) if self.given.iter().any(untyped) => {
@@ -121,6 +133,7 @@ impl Start {
             workflow: self.name,
             definition,
             parameters,
+            message,
             key: self.key,
             conflict_key: self.conflict_key,
             on_conflict: self.on_conflict.map(|on_conflict| match on_conflict {

@@ -6,14 +6,19 @@ use capataz_api::proto::{LogStream, TaskSpec};
 use capataz_engine::{Command, Outcome, Span, TaskId};
 
 use super::driver::{Driver, TestStore, spec};
-use crate::store::{BodyError, LogStore, Selector, TaskFilter};
+use crate::store::{BodyError, Keep, LogStore, Selector, TaskFilter};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const ALL: u64 = u64::MAX;
 
 fn retain(driver: &Driver, store: &mut TestStore, age: Duration, most: u64) -> usize {
-    let mut steps = 1;
-    while !store.projector.retain(driver.now, age, most).unwrap() {
+    let (mut steps, max_age) = (1, age);
+    let keep = Keep {
+        max_age,
+        max_tasks: most,
+        max_runs: ALL,
+    };
+    while !store.projector.retain(driver.now, &keep).unwrap() {
         steps += 1;
     }
     steps

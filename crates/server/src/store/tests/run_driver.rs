@@ -57,7 +57,7 @@ impl Driver {
     pub(super) fn start_run(&mut self, workflow: &str, version: Version, tag: &str) -> RunId {
         let body = RunBody {
             tags: vec![tag.to_owned()],
-            key: None,
+            ..RunBody::default()
         };
         let run = NewRun {
             parameters: Bytes::from_static(b"{\"n\":1}"),

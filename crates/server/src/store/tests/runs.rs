@@ -8,7 +8,7 @@ use capataz_engine::{
 
 use super::driver::{Driver, TestStore};
 use super::run_driver::{failed, forked, node, version};
-use crate::store::{Action, AuditFilter, AuditRecord, RunFilter, StepRecord};
+use crate::store::{Action, AuditFilter, AuditRecord, Keep, RunFilter, StepRecord};
 
 fn steps(store: &TestStore, run: RunId) -> Vec<StepRecord> {
     let page = store.reader.run_steps(run, 0, 1_000).unwrap().unwrap();
@@ -44,6 +44,17 @@ fn of_run(store: &TestStore, run: RunId) -> Vec<AuditRecord> {
             ..AuditFilter::default()
         },
     )
+}
+
+/// Nothing goes.
+const EVERYTHING: Keep = Keep {
+    max_age: Duration::from_secs(u32::MAX as u64),
+    max_tasks: u64::MAX,
+    max_runs: u64::MAX,
+};
+
+fn retain(driver: &Driver, store: &mut TestStore, keep: &Keep) {
+    while !store.projector.retain(driver.now, keep).unwrap() {}
 }
 
 #[test]
@@ -427,13 +438,14 @@ fn a_run_goes_whole_and_only_when_it_has_ended_for_long() {
         all.iter().filter(|line| line.run.is_none()).count()
     };
     assert_eq!(rows(&store), 1);
-    let retain = |driver: &Driver, store: &mut TestStore, age| {
-        while !store.projector.retain(driver.now, age, u64::MAX).unwrap() {}
+    let hour = Keep {
+        max_age: Duration::from_secs(3600),
+        ..EVERYTHING
     };
-    retain(&driver, &mut store, Duration::from_secs(3600));
+    retain(&driver, &mut store, &hour);
     assert!(store.reader.run(old).unwrap().is_some());
     driver.now = driver.now + capataz_engine::Span::secs(7200);
-    retain(&driver, &mut store, Duration::from_secs(3600));
+    retain(&driver, &mut store, &hour);
     assert_eq!(store.reader.run(old).unwrap(), None);
     assert_eq!(of_run(&store, old), []);
     assert_eq!(rows(&store), 0);
@@ -454,12 +466,43 @@ fn tasks_of_a_live_run_stay_however_old_they_are() {
     driver.advance();
     store.project(driver.cut(true));
     driver.now = driver.now + capataz_engine::Span::secs(7200);
-    let now = driver.now;
-    while !store
-        .projector
-        .retain(now, Duration::from_secs(60), 0)
-        .unwrap()
-    {}
+    let nothing = Keep {
+        max_age: Duration::from_secs(60),
+        max_tasks: 0,
+        max_runs: 0,
+    };
+    retain(&driver, &mut store, &nothing);
     let first = &steps(&store, run)[0];
     assert_eq!((first.phase, first.attempt), (Phase::Succeeded, 1));
+}
+
+#[test]
+fn of_too_many_ended_runs_the_oldest_go_whole_and_live_ones_stay() {
+    let (mut driver, mut store) = (Driver::new(), TestStore::new());
+    let live = driver.start_run("held", forked(), "t");
+    let ended: Vec<RunId> = (0..3)
+        .map(|_| driver.start_run("etl", forked(), "t"))
+        .collect();
+    driver.advance();
+    for id in &ended {
+        driver.run(Command::CancelRun {
+            run: *id,
+            note: String::new(),
+        });
+    }
+    driver.advance();
+    store.project(driver.cut(true));
+    let two = Keep {
+        max_runs: 2,
+        ..EVERYTHING
+    };
+    retain(&driver, &mut store, &two);
+    let left = |id: &RunId| store.reader.run(*id).unwrap().is_some();
+    assert_eq!(
+        ended.iter().map(left).collect::<Vec<_>>(),
+        [false, true, true]
+    );
+    assert!(left(&live));
+    assert_eq!(of_run(&store, ended[0]), []);
+    assert!(!of_run(&store, ended[1]).is_empty());
 }

@@ -8,7 +8,7 @@ use capataz_engine::{NodeKind, On, Outcome};
 
 use super::driver::{Driver, TestStore, spec};
 use super::run_driver::{node, version};
-use crate::store::Batch;
+use crate::store::{Batch, Keep};
 
 const TASKS: usize = 200_000;
 const PER_BATCH: usize = 1_000;
@@ -175,8 +175,12 @@ fn how_fast_tasks_are_projected() {
             store.projector.disk_bytes().unwrap() >> 20
         );
         let (before, mut steps) = (busy(), 1);
-        let age = Duration::from_secs(3600);
-        while !store.projector.retain(driver.now, age, 0).unwrap() {
+        let keep = Keep {
+            max_age: Duration::from_secs(3600),
+            max_tasks: 0,
+            max_runs: u64::MAX,
+        };
+        while !store.projector.retain(driver.now, &keep).unwrap() {
             steps += 1;
         }
         let each = (busy() - before) / steps;
