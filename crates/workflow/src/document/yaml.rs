@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use capataz_api::limits::JSON_DEPTH;
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag};
 use serde_json::Number;
 
 use super::{Content, Member, Node, Place, Unreadable, is_new};
@@ -16,6 +16,7 @@ pub(super) fn read(text: &str) -> Result<Node, Unreadable> {
         events: Parser::new_from_str(text),
         anchors: BTreeMap::new(),
         added: 0,
+        end: end(text),
     };
     reader.document()
 }
@@ -26,6 +27,8 @@ struct Reader<'a> {
     anchors: BTreeMap<usize, Anchored>,
     /// What aliases have added so far.
     added: usize,
+    /// Where the text ends.
+    end: Place,
 }
 
 /// What an anchor stands for, with what copying it adds and how deep it is.
@@ -56,10 +59,22 @@ impl<'a> Reader<'a> {
         document.ok_or_else(|| unreadable(Place::default(), "the document is empty".to_owned()))
     }
 
+    fn place(&self, marker: &Marker) -> Place {
+        let place = Place {
+            line: marker.line() as u32,
+            column: marker.col() as u32 + 1,
+        };
+        // To the parser the end of a text is the beginning of a further line.
+        place.min(self.end)
+    }
+
     fn next(&mut self) -> Result<(Event<'a>, Place), Unreadable> {
         match self.events.next_event() {
-            Some(Ok((event, span))) => Ok((event, place(&span.start))),
-            Some(Err(error)) => Err(syntax(&error)),
+            Some(Ok((event, span))) => Ok((event, self.place(&span.start))),
+            Some(Err(error)) => {
+                let place = self.place(error.marker());
+                Err(unreadable(place, error.info().to_owned()))
+            }
             None => Ok((Event::StreamEnd, Place::default())),
         }
     }
@@ -234,15 +249,15 @@ fn refuse_tag(tag: Option<&Tag>, plain: &str, place: Place) -> Result<(), Unread
     }
 }
 
-fn place(marker: &Marker) -> Place {
+/// Where a text ends.
+fn end(text: &str) -> Place {
+    let breaks = text.replace("\r\n", "\n");
+    let lines = breaks.split(['\n', '\r']);
+    let last = lines.clone().next_back().unwrap_or_default();
     Place {
-        line: marker.line() as u32,
-        column: marker.col() as u32 + 1,
+        line: lines.count() as u32,
+        column: last.chars().count() as u32 + 1,
     }
-}
-
-fn syntax(error: &ScanError) -> Unreadable {
-    unreadable(place(error.marker()), error.info().to_owned())
 }
 
 fn unreadable(place: Place, message: String) -> Unreadable {

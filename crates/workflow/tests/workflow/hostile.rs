@@ -45,6 +45,21 @@ fn a_large_map_has_each_key_once() {
 }
 
 #[test]
+fn a_text_that_ends_too_early_is_refused_at_its_end() {
+    for (text, end) in [
+        ("- {", (1, 4)),
+        ("- {id: a,\n  when: [1", (2, 11)),
+        ("- {\r\n  id: \u{20ac}", (2, 8)),
+        ("name: w\nsteps:\n  - id:", (3, 8)),
+    ] {
+        let places = refused(text).flaws.into_iter().map(|flaw| flaw.place);
+        let last = places.max().expect("a flaw");
+        assert!((last.line, last.column) <= end, "{text:?}: {last:?}");
+        assert!(last.line > 0, "{text:?}");
+    }
+}
+
+#[test]
 fn nesting_ends() {
     for text in [
         "[".repeat(100_000),
