@@ -253,7 +253,7 @@ fn refuse_tag(tag: Option<&Tag>, plain: &str, place: Place) -> Result<(), Unread
 fn end(text: &str) -> Place {
     let breaks = text.replace("\r\n", "\n");
     let lines = breaks.split(['\n', '\r']);
-    let last = lines.clone().last().unwrap_or_default();
+    let last = lines.clone().next_back().unwrap_or_default();
     Place {
         line: lines.count() as u32,
         column: last.chars().count() as u32 + 1,
