@@ -72,7 +72,7 @@ impl Row {
         self.until = None;
     }
 
-    /// The run that it is a step of is paused: it waits for no worker.
+    /// The run that it is a step of is paused or being cancelled: it waits for no worker.
     pub(super) fn hold(&mut self) {
         if self.phase == Phase::Queued {
             self.phase = Phase::Scheduled;

@@ -10,7 +10,7 @@ use super::run_sql;
 use super::run_work::Kept;
 use super::work::Work;
 
-/// The waiting tasks of runs that are paused or resumed.
+/// The waiting tasks of runs that are paused, resumed or cancelled.
 pub(super) fn waiting_tasks<'e>(
     connection: &Connection,
     next_task: u64,
@@ -21,7 +21,8 @@ pub(super) fn waiting_tasks<'e>(
     let mut keys = Vec::new();
     let mut seen = BTreeSet::new();
     for event in events {
-        let Change::RunPaused { run, .. } = event.change else {
+        let (Change::RunPaused { run, .. } | Change::RunCancelled { run, .. }) = event.change
+        else {
             continue;
         };
         if run.0 >= next_task || !seen.insert(run) {

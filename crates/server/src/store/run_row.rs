@@ -37,6 +37,8 @@ pub(super) struct RunRow {
     pub(super) result: Bytes,
     pub(super) body: Bytes,
     pub(super) note: String,
+    /// Its end was asked for, and is on its way.
+    pub(super) cancelled: bool,
 }
 
 /// A step that something has happened to. All others are blocked, and cost nothing.
@@ -105,11 +107,13 @@ impl RunRow {
             result: Bytes::new(),
             body: new.body.clone(),
             note: String::new(),
+            cancelled: false,
         }
     }
 
-    pub(super) fn is_paused(&self) -> bool {
-        self.reason == RunReason::Paused
+    /// Whether its tasks wait for no worker.
+    pub(super) fn holds_tasks(&self) -> bool {
+        self.reason == RunReason::Paused || self.cancelled
     }
 
     pub(super) fn begin(&mut self, at: Timestamp) {
@@ -128,6 +132,7 @@ impl RunRow {
         self.phase = phase;
         self.reason = reason;
         self.finished_at = Some(at);
+        self.cancelled = false;
     }
 
     pub(super) fn reopen(&mut self) {

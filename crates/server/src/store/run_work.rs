@@ -175,6 +175,7 @@ impl RunWork {
     fn cancel(&mut self, at: Timestamp, run: RunId, note: &str, actor: Option<String>) {
         if let Some(row) = self.edit_run(run) {
             note.clone_into(&mut row.note);
+            row.cancelled = true;
         }
         self.audit.push(AuditRow {
             actor,

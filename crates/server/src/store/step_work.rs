@@ -48,8 +48,8 @@ impl Work {
         if step.is_none() && actor.is_none() {
             return;
         }
-        let paused = step.and_then(|step| self.runs.runs.get(&step.run));
-        if paused.is_some_and(|run| run.row.is_paused())
+        let run = step.and_then(|step| self.runs.runs.get(&step.run));
+        if run.is_some_and(|run| run.row.holds_tasks())
             && let Some(slot) = self.rows.get_mut(&key)
         {
             slot.row.hold();
@@ -141,7 +141,7 @@ impl Work {
         });
     }
 
-    /// Holds the waiting tasks of a paused run back, or lets them wait for a worker again.
+    /// Holds the waiting tasks of a paused or cancelled run back, or lets them wait for a worker again.
     pub(super) fn hold_tasks(&mut self, at: Timestamp, run: RunId, on: bool) {
         let keys = self.runs.tasks.get(&run).cloned().unwrap_or_default();
         for key in keys {

@@ -152,6 +152,10 @@ impl Work {
                 self.runs.pause(at, *run, *on, actor.clone());
                 self.hold_tasks(at, *run, *on);
             }
+            Change::RunCancelled { run, .. } => {
+                self.runs.fold(at, &event.change, actor.clone());
+                self.hold_tasks(at, *run, true);
+            }
             Change::GroupCreated { group, name } => self.groups.push((*group, name.clone())),
             Change::PodCreated { pod, name, .. } => {
                 self.runs.pods.push((*pod, Some(name.clone())));

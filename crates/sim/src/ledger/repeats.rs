@@ -1,15 +1,16 @@
 //! Runs that name their successor: one for each end, as it is written, and not for ever. Steps that
 //! are added to a run, and those that run once more.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use capataz_engine::{NewRun, RunPhase, StepReason, Version};
+use capataz_engine::{NewRun, RunPhase, StepOutcome, StepReason, Version};
 use serde_json::{Value, json};
 
-use super::run_facts::RunFacts;
+use super::run_facts::{RunFacts, is_as_asked};
 use super::{Check, Ledger};
 use crate::covered::Covered;
-use crate::flow::Flow;
+use crate::flow::{Flow, On};
 
 /// Labels go on with a successor, a key does not: here nothing is left.
 const NO_LABELS: &[u8] = b"{}";
@@ -100,24 +101,60 @@ impl RunFacts {
         })
     }
 
-    /// Whether these steps may be asked for: those that ended badly with what that kept from
-    /// running, or a chosen one, alone or with all that come after it.
+    /// Whether these steps may be asked for: what a retry opens, or a chosen step, alone or with all
+    /// that come after it.
     pub(super) fn may_run_again(&self, steps: &[u32]) -> bool {
         let steps: Vec<usize> = steps.iter().map(|step| *step as usize).collect();
-        let outcome = |step: usize| self.steps.get(step).and_then(|step| step.decided);
-        let bad = |step: &usize| outcome(*step).is_some_and(|outcome| outcome.is_bad());
+        let chosen = |first: usize| steps == [first] || steps == self.flow.descendants(&[first]);
+        steps == self.retried() || (0..self.steps.len()).any(chosen)
+    }
+
+    /// What a retry opens: what ended badly, what that kept from running, and what answered it.
+    fn retried(&self) -> Vec<usize> {
         let held_up = |step: &usize| {
-            outcome(*step).is_some_and(|outcome| {
-                matches!(
-                    outcome.reason,
-                    StepReason::Upstream(_) | StepReason::RunCancelled
-                )
+            self.outcome(*step).is_some_and(|outcome| {
+                let reason = outcome.reason;
+                matches!(reason, StepReason::Upstream(_) | StepReason::RunCancelled)
             })
         };
-        let failed: Vec<usize> = (0..self.steps.len()).filter(bad).collect();
-        let mut behind = self.flow.descendants(&failed);
-        behind.retain(|step| bad(step) || held_up(step));
-        let chosen = |first: usize| steps == [first] || steps == self.flow.descendants(&[first]);
-        steps == behind || (0..self.steps.len()).any(chosen)
+        let failed: Vec<usize> = (0..self.steps.len()).filter(|s| self.is_bad(*s)).collect();
+        let behind = self.flow.descendants(&failed).into_iter();
+        let mut again: BTreeSet<usize> = behind.filter(held_up).collect();
+        again.extend(failed);
+        // An answer may have been answered itself.
+        loop {
+            let decided = (0..self.steps.len()).filter(|step| self.outcome(*step).is_some());
+            let answers: Vec<usize> = decided
+                .filter(|step| !again.contains(step) && self.answers(*step, &again))
+                .collect();
+            if answers.is_empty() {
+                return again.into_iter().collect();
+            }
+            again.extend(answers);
+        }
+    }
+
+    /// Whether a step went on because of how those ended that run again. With join `any` it did not
+    /// when another one had let it go on as well.
+    fn answers(&self, step: usize, again: &BTreeSet<usize>) -> bool {
+        let step = &self.flow.steps[step];
+        let asks_anew = |(before, on): &(usize, On)| {
+            again.contains(before) && (*on != On::Success || !self.is_bad(*before))
+        };
+        let stands = |edge: &(usize, On)| {
+            let (before, on) = *edge;
+            let allowed = self.flow.steps[before].allow_failure;
+            let outcome = self.outcome(before);
+            !asks_anew(edge) && outcome.is_some_and(|ended| is_as_asked(on, ended, allowed))
+        };
+        step.after.iter().any(asks_anew) && !(step.any && step.after.iter().any(stands))
+    }
+
+    fn outcome(&self, step: usize) -> Option<StepOutcome> {
+        self.steps.get(step).and_then(|step| step.decided)
+    }
+
+    fn is_bad(&self, step: usize) -> bool {
+        self.outcome(step).is_some_and(StepOutcome::is_bad)
     }
 }

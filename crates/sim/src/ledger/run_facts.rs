@@ -180,7 +180,7 @@ impl RunFacts {
 }
 
 /// Whether an edge is satisfied, as `docs/reference/run-semantics.md` says.
-fn is_as_asked(on: On, outcome: StepOutcome, allowed: bool) -> bool {
+pub(super) fn is_as_asked(on: On, outcome: StepOutcome, allowed: bool) -> bool {
     let bad = matches!(outcome.phase, Phase::Failed | Phase::Cancelled);
     match on {
         On::Any => true,
