@@ -127,3 +127,51 @@ fn an_end_before_a_task_lived_again_is_not_told() {
     world.wait([1, 2]);
     assert_eq!(world.told(), ["Ok(None)"], "the store knows");
 }
+
+#[test]
+fn who_waits_for_an_end_hears_of_it_when_it_is_durable_and_not_before() {
+    let mut world = tests::World::new();
+    world.durable_turn([Input::Join(tests::hello("w", false), world.session(1, "w"))]);
+    world.durable_turn([world.submit(2)]);
+    world.said();
+    let await_ends = |world: &tests::World, name, task| {
+        Input::AwaitEnds(EndsCall {
+            tasks: vec![TaskId(task)],
+            patience: Duration::from_secs(60),
+            reply: world.reply(name),
+        })
+    };
+    let early = await_ends(&world, "early", 1);
+    world.durable_turn([early]);
+    let ended = Input::Reports {
+        worker: capataz_engine::WorkerId(0),
+        started: Vec::new(),
+        ended: vec![tests::succeeded(1, 1)],
+    };
+    let record = world.turn([ended]).expect("a record");
+    // It has ended, but that is not durable yet.
+    let late = await_ends(&world, "late", 1);
+    assert!(world.turn([late]).is_none(), "a question makes no record");
+    assert!(world.said().is_empty());
+    let durable = record.expected.advance(1);
+    world.owner.durable(durable);
+    let said = world.said();
+    let heard = format!("Some(([Succeeded], {durable:?}))");
+    assert!(said.contains(&format!("early: {heard}")), "{said:?}");
+    assert!(said.contains(&format!("late: {heard}")), "{said:?}");
+    let cancel = Command::Cancel {
+        key: TaskId(2).key(),
+        note: String::new(),
+    };
+    let of_cancelled = await_ends(&world, "cancelled", 2);
+    world.durable_turn([of_cancelled, Input::Command(cancel, world.reply("cancel"))]);
+    let said = world.said();
+    let heard = said.iter().find(|line| line.starts_with("cancelled: "));
+    assert!(
+        heard.is_some_and(|line| line.contains("Cancelled")),
+        "{said:?}"
+    );
+    let unknown = await_ends(&world, "unknown", 99);
+    world.durable_turn([unknown]);
+    assert_eq!(world.said(), ["unknown: None"], "the store knows more");
+}

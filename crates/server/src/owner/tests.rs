@@ -15,15 +15,15 @@ use crate::clock::Now;
 use crate::store::Batch;
 
 /// An owner with everything that it said.
-struct World {
-    owner: Owner,
+pub(super) struct World {
+    pub(super) owner: Owner,
     seconds: u64,
     said: Arc<Mutex<Vec<String>>>,
     batches: Arc<Mutex<Vec<Batch>>>,
 }
 
 impl World {
-    fn new() -> World {
+    pub(super) fn new() -> World {
         World::with(State::default(), OwnerOptions::default())
     }
 
@@ -46,19 +46,19 @@ impl World {
         }
     }
 
-    fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) -> Option<ToAppend> {
+    pub(super) fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) -> Option<ToAppend> {
         let mut inputs: VecDeque<Input> = inputs.into_iter().collect();
         self.owner.turn(at(self.seconds), &mut inputs)
     }
 
     /// A turn whose record becomes durable at once.
-    fn durable_turn(&mut self, inputs: impl IntoIterator<Item = Input>) {
+    pub(super) fn durable_turn(&mut self, inputs: impl IntoIterator<Item = Input>) {
         if let Some(append) = self.turn(inputs) {
             self.owner.durable(append.expected.advance(1));
         }
     }
 
-    fn reply<T: std::fmt::Debug + 'static>(&self, name: &'static str) -> Reply<T> {
+    pub(super) fn reply<T: std::fmt::Debug + 'static>(&self, name: &'static str) -> Reply<T> {
         let said = Arc::clone(&self.said);
         Box::new(move |result| {
             let text = match result {
@@ -69,7 +69,7 @@ impl World {
         })
     }
 
-    fn session(&self, number: u64, name: &'static str) -> Session {
+    pub(super) fn session(&self, number: u64, name: &'static str) -> Session {
         let said = Arc::clone(&self.said);
         let send = Box::new(move |message| {
             said.lock().unwrap().push(format!("{name} <- {message:?}"));
@@ -77,11 +77,11 @@ impl World {
         Session { number, send }
     }
 
-    fn said(&self) -> Vec<String> {
+    pub(super) fn said(&self) -> Vec<String> {
         std::mem::take(&mut *self.said.lock().unwrap())
     }
 
-    fn submit(&self, tasks: usize) -> Input {
+    pub(super) fn submit(&self, tasks: usize) -> Input {
         let task = NewTask {
             group: 0,
             policy: 0,
@@ -113,7 +113,7 @@ fn at(seconds: u64) -> Now {
     }
 }
 
-fn hello(name: &str, polling: bool) -> Hello {
+pub(super) fn hello(name: &str, polling: bool) -> Hello {
     Hello {
         name: name.to_owned(),
         incarnation: 1,
@@ -131,7 +131,7 @@ fn hello(name: &str, polling: bool) -> Hello {
     }
 }
 
-fn succeeded(task: u64, attempt: u32) -> Report {
+pub(super) fn succeeded(task: u64, attempt: u32) -> Report {
     Report {
         key: capataz_engine::TaskId(task).key(),
         attempt,
@@ -581,52 +581,4 @@ fn a_stale_epoch_is_refused() {
     let refused = world.owner.run(command);
     assert_eq!(refused, Err(Rejection::StaleEpoch { current: 1, got: 1 }));
     assert_eq!(world.owner.run(Command::RenewTerm), Ok(Answer::Done));
-}
-
-#[test]
-fn who_waits_for_an_end_hears_of_it_when_it_is_durable_and_not_before() {
-    let mut world = World::new();
-    world.durable_turn([Input::Join(hello("w", false), world.session(1, "w"))]);
-    world.durable_turn([world.submit(2)]);
-    world.said();
-    let await_ends = |world: &World, name, task| {
-        Input::AwaitEnds(EndsCall {
-            tasks: vec![capataz_engine::TaskId(task)],
-            patience: Duration::from_secs(60),
-            reply: world.reply(name),
-        })
-    };
-    let early = await_ends(&world, "early", 1);
-    world.durable_turn([early]);
-    let ended = Input::Reports {
-        worker: WorkerId(0),
-        started: Vec::new(),
-        ended: vec![succeeded(1, 1)],
-    };
-    let record = world.turn([ended]).expect("a record");
-    // It has ended, but that is not durable yet.
-    let late = await_ends(&world, "late", 1);
-    assert!(world.turn([late]).is_none(), "a question makes no record");
-    assert!(world.said().is_empty());
-    let durable = record.expected.advance(1);
-    world.owner.durable(durable);
-    let said = world.said();
-    let heard = format!("Some(([Succeeded], {durable:?}))");
-    assert!(said.contains(&format!("early: {heard}")), "{said:?}");
-    assert!(said.contains(&format!("late: {heard}")), "{said:?}");
-    let cancel = Command::Cancel {
-        key: capataz_engine::TaskId(2).key(),
-        note: String::new(),
-    };
-    let of_cancelled = await_ends(&world, "cancelled", 2);
-    world.durable_turn([of_cancelled, Input::Command(cancel, world.reply("cancel"))]);
-    let said = world.said();
-    let heard = said.iter().find(|line| line.starts_with("cancelled: "));
-    assert!(
-        heard.is_some_and(|line| line.contains("Cancelled")),
-        "{said:?}"
-    );
-    let unknown = await_ends(&world, "unknown", 99);
-    world.durable_turn([unknown]);
-    assert_eq!(world.said(), ["unknown: None"], "the store knows more");
 }
