@@ -288,7 +288,7 @@ impl Ledger {
                     session.draining = *on;
                 }
             }
-            Change::Left { worker, .. } => self.left(worker.0)?,
+            Change::Left { worker, lost } => self.left(worker.0, *lost)?,
             _ => self.fold_run(event)?,
         }
         Ok(())
@@ -321,8 +321,11 @@ impl Ledger {
         }
     }
 
-    fn left(&mut self, worker: u32) -> Check {
+    fn left(&mut self, worker: u32, lost: bool) -> Check {
         let record = self.records.len() as u64;
+        // One that said goodbye is replaced by nobody, even if a late hello joins in that record.
+        self.processes
+            .retain(|_, (_, session, _)| lost || *session != worker);
         for (_, session, left) in self.processes.values_mut() {
             if *session == worker {
                 *left = Some(record);
