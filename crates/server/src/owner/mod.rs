@@ -12,6 +12,7 @@
 mod bodies;
 mod ends;
 mod event_size;
+mod greetings;
 mod input;
 mod lease_clock;
 mod pending;

@@ -101,13 +101,16 @@ impl Owner {
     }
 
     fn join(&mut self, hello: Hello, session: Session) {
-        if self.state.is_late(&hello) {
+        let late = self.state.is_late(&hello) || self.greetings.is_late(&hello);
+        if late && !planted(Bug::LateHelloHeard) {
             // Its worker has given that connection up; dropping the session ends it.
             tracing::debug!(worker = hello.name, "a hello came after a later one");
             return;
         }
+        let (name, life) = (hello.name.clone(), (hello.incarnation, hello.connection));
         match self.run(Command::Join(hello)) {
             Ok(Answer::Joined { worker, stop }) => {
+                self.greetings.remember(name, life.0, life.1);
                 self.sessions.announce(worker, session.number);
                 self.releases.push(Release::Attach(worker, session));
                 let welcome = SessionMessage::Welcome { worker, stop };

@@ -51,6 +51,12 @@ impl World {
         self.owner.turn(at(self.seconds), &mut inputs)
     }
 
+    /// Time goes by.
+    pub(super) fn later(&mut self, by: Duration) {
+        self.seconds += by.as_secs();
+        self.durable_turn([]);
+    }
+
     /// A turn whose record becomes durable at once.
     pub(super) fn durable_turn(&mut self, inputs: impl IntoIterator<Item = Input>) {
         if let Some(append) = self.turn(inputs) {

@@ -16,6 +16,7 @@ use prost::Message;
 use super::bodies::Bodies;
 use super::ends::{Answered, Ends};
 use super::event_size::event_size;
+use super::greetings::Greetings;
 use super::lease_clock::{Holder, LeaseClock};
 use super::pending::{Pending, PendingQueue, Release};
 use super::polls::ParkedPolls;
@@ -105,6 +106,7 @@ pub struct Owner {
     pub(super) sessions: Sessions,
     pub(super) polls: ParkedPolls,
     pub(super) ends: Ends,
+    pub(super) greetings: Greetings,
     pub(super) bodies: Bodies,
     pub(super) steps: StepWork,
     store_ready: bool,
@@ -156,6 +158,7 @@ impl Owner {
             sessions: Sessions::default(),
             polls: ParkedPolls::default(),
             ends: Ends::default(),
+            greetings: Greetings::default(),
             bodies: Bodies::default(),
             steps: StepWork::default(),
             store_ready: true,
