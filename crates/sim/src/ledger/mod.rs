@@ -70,8 +70,8 @@ pub(crate) struct Ledger {
     runs: BTreeMap<u64, RunFacts>,
     /// How often others were preferred to one that waits.
     passed_over: BTreeMap<Key, u32>,
-    /// To which run steps were added under their number.
-    added: BTreeMap<u64, u64>,
+    /// To which run steps were added under their number, and when.
+    added: BTreeMap<u64, (u64, u64)>,
     /// What a step has returned whose end must be the next event.
     returning: Option<Returning>,
     /// A run whose successor was started and whose end must be the next event.

@@ -8,7 +8,7 @@ use capataz_engine::{NewRun, RunPhase, StepOutcome, StepReason, Version};
 use serde_json::{Value, json};
 
 use super::run_facts::{RunFacts, is_as_asked};
-use super::{Check, Ledger};
+use super::{Check, Ledger, REQUEST_KEPT};
 use crate::covered::Covered;
 use crate::flow::{Flow, On};
 
@@ -64,8 +64,9 @@ impl Ledger {
         Ok(())
     }
 
-    /// A run has more steps at its end, each of which somebody asked for, once.
-    pub(super) fn steps_added(&mut self, id: u64, version: &Version) -> Check {
+    /// A run has more steps at its end, each of which somebody asked for, once as long as the call
+    /// is remembered: a clock that jumps ahead by more than that makes a repeated call a new one.
+    pub(super) fn steps_added(&mut self, at: u64, id: u64, version: &Version) -> Check {
         let flow = self.flows.get(&version.definition).cloned();
         let flow = flow.ok_or("steps that nobody asked for")?;
         let run = self.live_run(id)?;
@@ -78,7 +79,8 @@ impl Ledger {
         for step in &flow.steps[known..] {
             let number = step.added.filter(|number| self.sent.contains(number));
             let number = number.ok_or("a step was invented")?;
-            if self.added.insert(number, id).is_some() {
+            let before = self.added.insert(number, (id, at));
+            if before.is_some_and(|(_, before)| before + REQUEST_KEPT > at) {
                 return Err(format!("step number {number} is added twice"));
             }
             self.cover(Covered::AddedSteps);
@@ -88,7 +90,7 @@ impl Ledger {
 
     /// Whether steps were added to a run under these numbers.
     pub(crate) fn has_added(&self, run: u64, numbers: &[u64]) -> bool {
-        let known = |number: &u64| self.added.get(number) == Some(&run);
+        let known = |number: &u64| self.added.get(number).is_some_and(|(of, _)| *of == run);
         numbers.iter().all(known)
     }
 }

@@ -63,7 +63,7 @@ impl Ledger {
                 run.cancelled = true;
                 run.cancels += 1;
             }
-            Change::StepsAdded { run, version } => self.steps_added(run.0, version)?,
+            Change::StepsAdded { run, version } => self.steps_added(at, run.0, version)?,
             Change::RunReopened {
                 run,
                 workflow,
