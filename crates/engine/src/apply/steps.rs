@@ -169,7 +169,8 @@ impl State {
         }
     }
 
-    /// Holds a waiting task of a run that is paused or being cancelled back, or lets it wait for a worker again.
+    /// Holds back a waiting task of a run that is paused or being cancelled, or lets it wait for a
+    /// worker again.
     pub(super) fn hold_step_task(&mut self, id: TaskId, on: bool) {
         let Some(task) = self.tasks.get(id) else {
             return;

@@ -4,10 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use capataz_engine::{
-    Command, NewTask, Phase, Policy, Revival, State, Submission, TaskId, Timestamp,
-};
-use capataz_journal::Position;
+use capataz_engine::{Command, Phase, Policy, Revival, TaskId, Timestamp};
 
 use super::*;
 use crate::clock::Now;
@@ -21,32 +18,13 @@ struct World {
 impl World {
     /// With two tasks, 1 and 2.
     fn new() -> World {
-        let (state, options) = (State::default(), OwnerOptions::default());
-        let mut owner = Owner::new(state, Position::ZERO, NOW, options, Box::new(|_| {}));
-        let first = owner.start_epoch(NOW, 1, "test".to_owned());
-        owner.durable(first.expect("a record").expected.advance(1));
-        let told = Arc::default();
-        let mut world = World { owner, told };
-        let task = NewTask {
-            group: 0,
-            policy: 0,
-            priority: 5,
-            count: None,
-            not_before: None,
-            delay: None,
-            expires_at: None,
-            expires_in: None,
-            dedup: None,
-            affinity: Vec::new(),
-            body: bytes::Bytes::new(),
-        };
-        world.ask(Command::Submit(Submission {
-            request: None,
-            groups: vec!["g".to_owned()],
-            policies: vec![Policy::default()],
-            tasks: vec![task; 2],
-        }));
-        world
+        let mut started = tests::World::new();
+        let submit = started.submit(2);
+        started.durable_turn([submit]);
+        World {
+            owner: started.owner,
+            told: Arc::default(),
+        }
     }
 
     fn ask(&mut self, command: Command) {
