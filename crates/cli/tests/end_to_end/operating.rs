@@ -266,3 +266,16 @@ fn the_doctor_and_the_statistics_see_a_server() {
     let stats = server.run("stats --tag t").exits(0);
     assert!(stats.lines().any(|line| line.starts_with('g')), "{stats}");
 }
+
+#[test]
+fn over_its_disk_quota_a_server_refuses_new_tasks_until_it_has_a_larger_one() {
+    let mut server = Server::start();
+    let settings = server.place().path().join("capataz.toml");
+    for (quota, exit) in [("1 MiB", 1), ("200 GiB", 0)] {
+        server.stop();
+        // The journal alone takes more than the first.
+        std::fs::write(&settings, format!("[serve]\ndisk_quota = \"{quota}\"\n")).unwrap();
+        server.restart();
+        assert_eq!(server.run("submit -- true").exit, exit, "{quota}");
+    }
+}
