@@ -120,12 +120,17 @@ pub fn of(workflow: Workflow) -> Compiled {
 ///
 /// What is wrong with it, when an older or newer Capataz has taken what this one does not.
 pub fn compiled(version: &Version) -> Result<Arc<Workflow>, Refusal> {
-    if let Some(workflow) = known().get(&version.content) {
-        return Ok(Arc::clone(workflow));
+    if let Some(workflow) = remembered(version.content) {
+        return Ok(workflow);
     }
     let workflow = Arc::new(read(&version.definition)?);
     remember(version.content, Arc::clone(&workflow));
     Ok(workflow)
+}
+
+/// The workflow of a version by the hash of its definition, if it was compiled lately.
+pub(crate) fn remembered(content: u128) -> Option<Arc<Workflow>> {
+    known().get(&content).cloned()
 }
 
 /// Reads a stored definition: longer, perhaps, than what its author wrote, and without places.

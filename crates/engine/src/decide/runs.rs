@@ -108,17 +108,20 @@ fn follow(
     version: Which,
     changes: &mut Vec<Change>,
 ) -> Result<(WorkflowId, u32), Rejection> {
-    match version {
-        Which::Given(version) => workflows::place(state, name, *version, false, changes),
-        Which::Registered(wanted) => {
-            let id = workflows::registered(state, &name)?;
-            let current = state.workflow(id).and_then(|workflow| workflow.registered);
-            let current = current.ok_or(Rejection::UnknownWorkflow { name })?;
-            match wanted.filter(|wanted| *wanted != current) {
-                Some(got) => Err(Rejection::StaleVersion { current, got }),
-                None => Ok((id, current)),
-            }
-        }
+    let (wanted, content) = match version {
+        Which::Given(version) => return workflows::place(state, name, *version, false, changes),
+        Which::Registered(number) => (number, None),
+        Which::Known { number, content } => (Some(number), Some(content)),
+    };
+    let id = workflows::registered(state, &name)?;
+    let workflow = state.workflow(id);
+    let current = workflow.and_then(|workflow| Some((workflow.registered?, workflow)));
+    let (current, workflow) = current.ok_or(Rejection::UnknownWorkflow { name })?;
+    let registered = workflow.versions.get(&current);
+    let is_other = |content| registered.is_none_or(|known| known.plan.version.content != content);
+    match wanted.filter(|wanted| *wanted != current || content.is_some_and(is_other)) {
+        Some(got) => Err(Rejection::StaleVersion { current, got }),
+        None => Ok((id, current)),
     }
 }
 

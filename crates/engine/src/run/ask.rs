@@ -27,6 +27,14 @@ pub struct StartRun {
 pub enum Which {
     /// The registered one; its number may be named to be sure.
     Registered(Option<u32>),
+    /// The registered one, if it is still this: of whoever has worked out what follows from it. A
+    /// number alone may stand for another, once the workflow was removed and put again.
+    Known {
+        /// Its number.
+        number: u32,
+        /// The hash of its definition.
+        content: u128,
+    },
     /// This one, registered or not.
     Given(Box<Version>),
 }

@@ -103,7 +103,13 @@ fn start(name: &str, line: &Line, graph: Option<&str>) -> StartRun {
         workflow: name.to_owned(),
         version: match graph {
             Some(graph) => Which::Given(Box::new(version(&Line::parse(""), graph))),
-            None => Which::Registered(line.number("version")),
+            None => match (line.number("version"), line.text("known")) {
+                (Some(number), Some(graph)) => Which::Known {
+                    number,
+                    content: version(&Line::parse(""), graph).content,
+                },
+                (number, _) => Which::Registered(number),
+            },
         },
         run: NewRun {
             parameters: Bytes::from(parameters),

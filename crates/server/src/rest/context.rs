@@ -12,6 +12,7 @@ use capataz_journal::Position;
 use prost::Message;
 use tokio::sync::watch;
 
+use super::known::KnownWorkflows;
 use super::pace::Pace;
 use super::refusal::{Answer, ProblemResponse};
 use super::request::Once;
@@ -31,6 +32,7 @@ pub(super) struct Context {
     /// Turns true when the server stops: what waits then ends at once.
     pub(super) stop: watch::Receiver<bool>,
     pub(super) pace: Arc<Pace>,
+    pub(super) workflows: Arc<KnownWorkflows>,
 }
 
 impl Context {

@@ -21,6 +21,7 @@ mod explain_ended;
 mod explain_run;
 mod groups;
 mod health;
+mod known;
 mod leases;
 mod logs;
 mod metrics;

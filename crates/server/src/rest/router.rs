@@ -35,6 +35,7 @@ pub(crate) fn router(
         lease_ttl,
         stop,
         pace,
+        workflows: Arc::default(),
     };
     tokio::spawn(stats::keep_pace(context.clone()));
     let (routes, mut document) = routes().split_for_parts();

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use capataz_api::problem::{Code, Problem};
 use capataz_api::rest::{OnRunConflict, StartRunRequest};
-use capataz_engine::{Answer as Told, Command, Graph, Rejection, RunId, StartRun, Which};
+use capataz_engine::{Answer as Told, Command, Rejection, RunId, StartRun, Which};
 use capataz_journal::Position;
 use capataz_workflow::{OnConflict, Workflow};
 use serde_json::Value;
 
 use super::context::Context;
+use super::known::Known;
 use super::refusal::{Answer, not_found};
 use super::request::{Change, Once};
 use crate::convert;
@@ -24,7 +25,7 @@ const TRIES: usize = 5;
 /// What a run is to follow.
 struct Followed {
     workflow: Arc<Workflow>,
-    graph: Graph,
+    content: u128,
     which: Which,
 }
 
@@ -40,21 +41,33 @@ pub(super) async fn start(
     for _ in 0..TRIES {
         let followed = follow(context, &request).await?;
         let command = prepare(context, &request, &once, followed).await?;
-        match context.namespace.call(command).await {
-            Ok(Called {
-                answer: Told::Run(run),
-                position,
-            }) => return Ok((run, position)),
-            Ok(_) => return Err(CallError::UnknownOutcome.into()),
-            Err(CallError::Rejected(Rejection::StaleVersion { .. }))
-                if request.version.is_none() => {}
-            Err(error) => return Err(error.into()),
+        match (context.namespace.call(command).await, &request.workflow) {
+            (
+                Ok(Called {
+                    answer: Told::Run(run),
+                    position,
+                }),
+                _,
+            ) => return Ok((run, position)),
+            (Ok(_), _) => return Err(CallError::UnknownOutcome.into()),
+            // Something else is registered by now, or nothing.
+            (Err(CallError::Rejected(rejection)), Some(name)) if is_about_version(&rejection) => {
+                context.workflows.forget(name);
+            }
+            (Err(error), _) => return Err(error.into()),
         }
     }
     let detail = "the workflow is registered anew again and again; nothing was started";
     Err(Problem::new(Code::Unavailable, detail)
         .retry_after(1)
         .into())
+}
+
+fn is_about_version(rejection: &Rejection) -> bool {
+    matches!(
+        rejection,
+        Rejection::StaleVersion { .. } | Rejection::UnknownWorkflow { .. }
+    )
 }
 
 async fn follow(context: &Context, request: &StartRunRequest) -> Answer<Followed> {
@@ -64,30 +77,56 @@ async fn follow(context: &Context, request: &StartRunRequest) -> Answer<Followed
             document => document.to_string(),
         };
         let workflow::Compiled { workflow, version } = workflow::compile(&text)?;
-        let graph = version.graph.clone();
-        let which = Which::Given(Box::new(version));
         return Ok(Followed {
             workflow,
-            graph,
-            which,
+            content: version.content,
+            which: Which::Given(Box::new(version)),
         });
     }
-    let name = request.workflow.clone().unwrap_or_default();
-    let wanted = name.clone();
-    let read = move |state: &capataz_engine::State| {
-        let (number, version) = state.registered_version(&wanted)?;
-        Some((number, version.clone()))
-    };
-    let (found, _) = context.namespace.query(read).await?;
-    let (current, version) = found.ok_or_else(|| not_found("workflow", &name))?;
-    if let Some(got) = request.version.filter(|wanted| *wanted != current) {
+    let name = request.workflow.as_deref().unwrap_or_default();
+    let (known, workflow) = registered(context, name, request.version).await?;
+    let Known {
+        number, content, ..
+    } = known;
+    if let Some(got) = request.version.filter(|wanted| *wanted != number) {
+        let current = number;
         return Err(Rejection::StaleVersion { current, got }.into());
     }
     Ok(Followed {
-        workflow: workflow::compiled(&version)?,
-        graph: version.graph,
-        which: Which::Registered(Some(current)),
+        workflow,
+        content,
+        which: Which::Known { number, content },
     })
+}
+
+/// What new runs of a workflow follow: as it was when the last one was started, which the engine
+/// will tell, unless the caller wants another version.
+async fn registered(
+    context: &Context,
+    name: &str,
+    wanted: Option<u32>,
+) -> Answer<(Known, Arc<Workflow>)> {
+    let fits = |known: &Known| wanted.is_none_or(|wanted| wanted == known.number);
+    let known = context.workflows.get(name).filter(fits);
+    let known = known.and_then(|known| Some((workflow::remembered(known.content)?, known)));
+    if let Some((workflow, known)) = known {
+        return Ok((known, workflow));
+    }
+    let asked = name.to_owned();
+    let read = move |state: &capataz_engine::State| {
+        let (number, version) = state.registered_version(&asked)?;
+        Some((number, version.clone()))
+    };
+    let (found, _) = context.namespace.query(read).await?;
+    let (number, version) = found.ok_or_else(|| not_found("workflow", name))?;
+    let workflow = workflow::compiled(&version)?;
+    let known = Known {
+        number,
+        content: version.content,
+        expected: None,
+    };
+    context.workflows.remember(name, known.clone());
+    Ok((known, workflow))
 }
 
 /// The command that starts the run.
@@ -99,7 +138,7 @@ async fn prepare(
 ) -> Answer<Command> {
     let Followed {
         workflow,
-        graph,
+        content: version,
         which,
     } = followed;
     let wishes = Wishes {
@@ -108,7 +147,7 @@ async fn prepare(
         conflict: request.conflict_key.clone(),
         message: request.message.clone(),
         key: request.key.clone().map(|key| (key, content(request))),
-        expected: expected(context, workflow.name(), graph).await?,
+        expected: expected(context, &workflow, version).await?,
         repeats: None,
     };
     let run = workflow::new_run(&workflow, &request.parameters, wishes)?;
@@ -126,17 +165,29 @@ async fn prepare(
     Ok(once.clone().name(start))
 }
 
-/// How long the steps of a workflow are expected to take, from what they took before.
-async fn expected(context: &Context, name: &str, graph: Graph) -> Answer<Vec<u32>> {
-    let name = name.to_owned();
-    let read = move |store: &Reader| {
-        let names: Vec<&str> = graph.steps.iter().map(|node| node.name.as_str()).collect();
-        store.expected(&name, &names)
+/// How long the steps of a workflow are expected to take, from what they took before: looked up once
+/// for all runs that start before the store shows more.
+async fn expected(context: &Context, workflow: &Arc<Workflow>, version: u128) -> Answer<Vec<u32>> {
+    let shown = *context.namespace.watch_projected().borrow();
+    let known = context.workflows.expected(workflow.name(), version, shown);
+    let expected = match known {
+        Some(known) => known,
+        None => {
+            let asked = Arc::clone(workflow);
+            let read = move |store: &Reader| {
+                let steps = asked.steps().iter();
+                let names: Vec<&str> = steps.map(|step| step.id.as_str()).collect();
+                store.expected(asked.name(), &names)
+            };
+            let read: Arc<[u32]> = context.read(read).await?.into();
+            let known = &context.workflows;
+            known.expect(workflow.name(), version, shown, &read);
+            read
+        }
     };
-    let expected = context.read(read).await?;
     Ok(match expected.iter().all(|span| *span == 0) {
         true => Vec::new(),
-        false => expected,
+        false => expected.to_vec(),
     })
 }
 

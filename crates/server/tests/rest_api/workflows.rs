@@ -78,6 +78,51 @@ async fn a_workflow_is_registered_shown_listed_and_removed() {
 }
 
 #[tokio::test]
+async fn a_run_follows_what_is_registered_when_it_starts() {
+    let server = Server::start().await;
+    let put = async |step: &str| {
+        let steps = json!([{"id": step, "group": "g", "argv": ["x"]}]);
+        let definition = json!({"name": "etl", "steps": steps});
+        let put = server.put("/api/v1/workflows/etl", definition).await.ok();
+        put["version"].clone()
+    };
+    let start = async |request: Value| server.post("/api/v1/runs", request).await;
+    let step_of = async |started: Value| {
+        let id = started["id"].as_str().expect("an id");
+        let run = server.run(id).await;
+        let cancel = format!("/api/v1/runs/{id}/cancel");
+        server.post(&cancel, json!({})).await.ok();
+        let wait = format!("/api/v1/runs/{id}/wait");
+        server.post(&wait, json!({"timeout": 30})).await.ok();
+        (run["steps"][0]["id"].clone(), run["version"].clone())
+    };
+    let follows = async |request: Value| step_of(start(request).await.ok()).await;
+    let (etl, first) = (
+        json!({"workflow": "etl"}),
+        json!({"workflow": "etl", "version": 1}),
+    );
+
+    assert_eq!(put("a").await, 1);
+    assert_eq!(follows(etl.clone()).await, (json!("a"), json!(1)));
+    assert_eq!(put("b").await, 2);
+    assert_eq!(follows(etl.clone()).await, (json!("b"), json!(2)));
+    let stale = start(first.clone()).await;
+    assert_eq!(
+        (stale.status, stale.code()),
+        (409, "stale_version".to_owned())
+    );
+
+    // Removed and put again it begins with version 1, which is another one.
+    let removed = server.send("DELETE", "/api/v1/workflows/etl", "").await;
+    removed.ok();
+    assert_eq!(start(etl.clone()).await.status, 404);
+    assert_eq!(put("c").await, 1);
+    assert_eq!(follows(first).await, (json!("c"), json!(1)));
+    assert_eq!(follows(etl).await, (json!("c"), json!(1)));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn flaws_are_named_with_their_lines_and_nothing_is_kept() {
     let server = Server::start().await;
     let bearer = server.bearer();
