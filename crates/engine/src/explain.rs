@@ -3,8 +3,12 @@
 use crate::id::{GroupId, Key};
 use crate::reason::{Phase, Reason};
 use crate::run::RunId;
-use crate::state::{Pod, State, Worker};
+use crate::state::{Pod, State, Task, Worker, place};
 use crate::time::Timestamp;
+
+/// Places of a queue that are looked at to say which one a task has: an explanation stays short work
+/// with millions waiting.
+pub const PLACES: u64 = 1_000;
 
 /// Everything that keeps a live task from running; empty when its turn is next.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,8 +80,9 @@ pub enum Obstacle {
     Behind {
         /// Tasks and elements of a higher priority.
         more_urgent: u64,
-        /// Tasks and elements of its own priority, itself included.
-        same_priority: u64,
+        /// Tasks and elements of its own priority that stand before it; [`PLACES`] or more are not
+        /// told apart.
+        earlier: u64,
     },
 }
 
@@ -93,7 +98,7 @@ impl State {
             obstacles.extend(run.map(|run| Obstacle::RunPaused { run }));
         }
         if view.phase == Phase::Queued {
-            self.explain_group(task.group, task.priority, &mut obstacles);
+            self.explain_group(key, task, &mut obstacles);
             self.explain_workers(task.group, &mut obstacles);
         }
         Some(Explanation {
@@ -102,8 +107,11 @@ impl State {
         })
     }
 
-    fn explain_group(&self, id: GroupId, priority: u8, obstacles: &mut Vec<Obstacle>) {
-        let Some(group) = self.group(id) else { return };
+    fn explain_group(&self, key: Key, task: &Task, obstacles: &mut Vec<Obstacle>) {
+        let Some(group) = self.group(task.group) else {
+            return;
+        };
+        let priority = task.priority;
         if group.paused {
             obstacles.push(Obstacle::GroupPaused);
         }
@@ -114,11 +122,14 @@ impl State {
         let more_urgent = (priority.saturating_add(1)..=crate::limits::PRIORITY_MAX)
             .map(waiting)
             .sum();
-        let same_priority = waiting(priority);
-        if more_urgent > 0 || same_priority > 1 {
+        let level = group.level(priority);
+        let earlier = level.map_or(0, |level| {
+            level.before(place(key, task), &self.tasks, PLACES)
+        });
+        if more_urgent > 0 || earlier > 0 {
             obstacles.push(Obstacle::Behind {
                 more_urgent,
-                same_priority,
+                earlier,
             });
         }
     }

@@ -52,7 +52,7 @@ pub use decide::decide;
 pub use due::{Due, ELEMENTS_AT_ONCE, RunContext};
 pub use effect::{Effect, effects, outstanding};
 pub use event::{Accepted, Change, Event, Next};
-pub use explain::{Explanation, Obstacle};
+pub use explain::{Explanation, Obstacle, PLACES};
 pub use id::{Attempt, GroupId, Key, MAX_ELEMENTS, ParseKeyError, PodId, TaskId, WorkerId};
 pub use policy::{Backoff, Policy};
 pub use reason::{Phase, Reason};
@@ -61,7 +61,7 @@ pub use run::{
     Begin, Closing, NewRun, ParseRunIdError, Reopening, RunId, RunKey, RunPhase, RunReason,
     StartRun, StepOutcome, StepReason, Which,
 };
-pub use run_view::{OpenStep, RunView, WorkflowView};
+pub use run_view::{OpenStep, RunHolders, RunView, WorkflowView};
 pub use state::{EntryKey, LimitsInForce, RestoreError, State, message_left};
 pub use time::{Span, Timestamp};
 pub use token::{NewToken, ParseTokenIdError, Role, Token, TokenId};

@@ -3,7 +3,7 @@
 use crate::id::{Key, TaskId};
 use crate::reason::Phase;
 use crate::run::{RunId, RunPhase, RunReason};
-use crate::state::{Run, State, Status, StepLink, Task, Workflow};
+use crate::state::{Run, State, Status, StepLink, Task, UnitPhase, Workflow};
 use crate::time::Timestamp;
 use crate::workflow::{Settings, Version, WorkflowId};
 
@@ -55,8 +55,20 @@ pub struct RunView {
     pub runs: (u32, Option<u32>),
     /// Tasks of steps of its workflow that wait or run, and how many there may be.
     pub tasks: (u32, Option<u32>),
-    /// Steps that are not over, some of them in the order of the graph.
+    /// Steps that are not over, some of them in the order of the graph: those that may start or are
+    /// under way rather than those that wait for others.
     pub open: Vec<OpenStep>,
+}
+
+/// Who has what a run waits for; some of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RunHolders {
+    /// Runs of its workflow under way.
+    pub under_way: Vec<RunId>,
+    /// Runs of its workflow that begin before it.
+    pub before: Vec<RunId>,
+    /// Tasks of steps of its workflow.
+    pub tasks: Vec<Key>,
 }
 
 /// A step that is not over.
@@ -137,6 +149,48 @@ impl State {
         })
     }
 
+    /// Who has what a live run waits for, at most `most` of each kind. Looks at all live runs.
+    pub fn run_holders(&self, id: RunId, most: usize) -> RunHolders {
+        let Some(run) = self.run(id) else {
+            return RunHolders::default();
+        };
+        let of_workflow = |(_, other): &(&RunId, &Run)| other.workflow == run.workflow;
+        let runs = || self.runs.runs.iter().filter(of_workflow);
+        let under_way = runs().filter(|(other, run)| run.began && **other != id);
+        let waiting = self
+            .workflow(run.workflow)
+            .map(|workflow| &workflow.waiting);
+        let waiting = waiting.into_iter().flatten().map(|(_, other)| *other);
+        let before = waiting.take_while(|other| *other != id);
+        let tasks = runs().flat_map(|(_, run)| &run.tasks);
+        RunHolders {
+            under_way: under_way.map(|(other, _)| *other).take(most).collect(),
+            before: match run.began {
+                true => Vec::new(),
+                false => before.take(most).collect(),
+            },
+            tasks: tasks.map(|task| task.key()).take(most).collect(),
+        }
+    }
+
+    /// Of the steps of a live run that are under way, how many have a task that waits: for a worker,
+    /// and for a time. A fan-out counts as running.
+    pub fn waiting_steps(&self, id: RunId) -> (u32, u32) {
+        let mut waiting = (0, 0);
+        let tasks = self.run(id).into_iter().flat_map(|run| &run.tasks);
+        for task in tasks.filter_map(|id| self.tasks.get(*id)) {
+            if task.step().is_none_or(|link| link.element.is_some()) {
+                continue;
+            }
+            match task.unit.phase {
+                UnitPhase::Queued(_) => waiting.0 += 1,
+                UnitPhase::Scheduled { .. } => waiting.1 += 1,
+                UnitPhase::Running => {}
+            }
+        }
+        waiting
+    }
+
     /// The run and the step that a live task is, with its element of a fan-out.
     pub fn step_of(&self, task: TaskId) -> Option<(RunId, u32, Option<u32>)> {
         let StepLink {
@@ -158,31 +212,21 @@ impl State {
     fn open_steps(&self, run: &Run, most: usize) -> Vec<OpenStep> {
         let steps = (0_u32..).zip(&run.steps);
         let open = steps.filter(|(_, step)| !matches!(step.status, Status::Over(_)));
-        let mut open: Vec<OpenStep> = open
-            .take(most)
-            .filter_map(|(number, step)| {
-                let node = run.plan.node(number)?;
-                let is_over = |step: u32| {
-                    let status = run.step(step).map(|step| step.status);
-                    matches!(status, Some(Status::Over(_)))
-                };
-                let before = node.after.iter().filter(|edge| !is_over(edge.step));
-                let before = before.filter_map(|edge| Some(run.plan.node(edge.step)?.name.clone()));
-                Some(OpenStep {
-                    step: number,
-                    name: node.name.clone(),
-                    phase: match step.status {
-                        Status::Ready => Phase::Queued,
-                        Status::Running | Status::Ended(_) => Phase::Running,
-                        _ => Phase::Blocked,
-                    },
-                    after: before.take(most).collect(),
-                    unstarted: step.open_fan().map_or(0, |fan| fan.count - fan.next),
-                    tasks: Vec::new(),
-                })
-            })
-            .collect();
-        for task in &run.tasks {
+        let (active, blocked): (Vec<_>, Vec<_>) = open
+            .map(|(number, step)| (number, step.status))
+            .partition(|(_, status)| !matches!(status, Status::Blocked | Status::Doomed(_)));
+        let chosen = active.into_iter().chain(blocked).take(most);
+        let mut chosen: Vec<u32> = chosen.map(|(number, _)| number).collect();
+        chosen.sort_unstable();
+        let open = chosen.into_iter();
+        let mut open: Vec<OpenStep> = open.filter_map(|step| open_step(run, step, most)).collect();
+        let waits = |task: &&TaskId| {
+            let task = self.tasks.get(**task);
+            task.is_some_and(|task| task.unit.phase != UnitPhase::Running)
+        };
+        let waiting = run.tasks.iter().filter(waits);
+        let others = run.tasks.iter().filter(|task| !waits(task));
+        for task in waiting.chain(others) {
             let link = self.tasks.get(*task).and_then(Task::step);
             let Some(link) = link else { continue };
             let place = open.binary_search_by_key(&link.step, |step| step.step);
@@ -194,6 +238,28 @@ impl State {
         }
         open
     }
+}
+
+fn open_step(run: &Run, number: u32, most: usize) -> Option<OpenStep> {
+    let (step, node) = (run.step(number)?, run.plan.node(number)?);
+    let is_over = |step: u32| {
+        let status = run.step(step).map(|step| step.status);
+        matches!(status, Some(Status::Over(_)))
+    };
+    let before = node.after.iter().filter(|edge| !is_over(edge.step));
+    let before = before.filter_map(|edge| Some(run.plan.node(edge.step)?.name.clone()));
+    Some(OpenStep {
+        step: number,
+        name: node.name.clone(),
+        phase: match step.status {
+            Status::Ready => Phase::Queued,
+            Status::Running | Status::Ended(_) => Phase::Running,
+            _ => Phase::Blocked,
+        },
+        after: before.take(most).collect(),
+        unstarted: step.open_fan().map_or(0, |fan| fan.count - fan.next),
+        tasks: Vec::new(),
+    })
 }
 
 fn view(workflow: &Workflow) -> WorkflowView {

@@ -44,7 +44,10 @@ pub(crate) struct Waiting<'a> {
     timeout: Option<Duration>,
     watched: bool,
     progress: Progress,
+    /// The runs that have ended.
     ended: Tally,
+    /// What was shown last.
+    last: Tally,
 }
 
 impl<'a> Waiting<'a> {
@@ -57,6 +60,7 @@ impl<'a> Waiting<'a> {
             watched,
             progress: Progress::new(watched),
             ended: Tally::default(),
+            last: Tally::default(),
         }
     }
 
@@ -71,6 +75,7 @@ impl<'a> Waiting<'a> {
             let answer = self.client.wait_run_step(id, call).await?;
             let tally = plus(self.ended, &answer.run.counts);
             self.progress.show(tally);
+            self.last = tally;
             if answer.done {
                 self.ended = tally;
                 return Ok(answer.run);
@@ -91,7 +96,7 @@ impl<'a> Waiting<'a> {
 
     /// Leaves the progress as it is.
     pub(crate) fn finish(self) {
-        self.progress.finish(self.ended);
+        self.progress.finish(self.last);
     }
 }
 

@@ -160,6 +160,21 @@ impl Level {
         returned.chain(fresh).chain(steps)
     }
 
+    /// How many units stand before a place, of at most `most` that are looked at. An array counts its
+    /// untouched elements.
+    pub(crate) fn before(&self, place: Place, tasks: &TaskTable, most: u64) -> u64 {
+        let units = self.window(tasks, most as usize);
+        let earlier = units.filter(|(key, task)| self::place(*key, task) < place);
+        let count = |(key, task): (Key, &Task)| match task.array() {
+            Some(array) if key.index() == Some(array.next) => {
+                let own = place.2.index().filter(|_| key.task() == place.2.task());
+                own.map_or(array.untouched(), |own| u64::from(own - array.next))
+            }
+            _ => 1,
+        };
+        earlier.map(count).sum::<u64>().min(most)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.live == 0
     }

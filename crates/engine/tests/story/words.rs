@@ -290,9 +290,9 @@ pub(crate) fn obstacle(obstacle: &Obstacle) -> String {
         Obstacle::PodHeld { pod, by } => format!("pod {pod} is held for {}", tasks(by)),
         Obstacle::Behind {
             more_urgent,
-            same_priority,
+            earlier,
         } => {
-            format!("{more_urgent} more urgent wait, {same_priority} of its own priority")
+            format!("{more_urgent} more urgent wait, {earlier} of its own priority before it")
         }
     }
 }

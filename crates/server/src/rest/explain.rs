@@ -245,6 +245,18 @@ pub(super) fn sentence(obstacles: &[Obstacle]) -> String {
     texts.join("; ")
 }
 
+/// Some tasks by name: all of them are in the obstacle's `tasks`.
+fn of_tasks(by: &[Key]) -> String {
+    const NAMED: usize = 5;
+    let names: Vec<String> = by.iter().take(NAMED).map(Key::to_string).collect();
+    match (by.len(), names.join(", ")) {
+        (0, _) => String::new(),
+        (1, name) => format!(", by task {name}"),
+        (all, names) if all > NAMED => format!(", by tasks {names} and others"),
+        (_, names) => format!(", by tasks {names}"),
+    }
+}
+
 fn keys(by: Vec<Key>) -> Vec<String> {
     by.into_iter().map(|key| key.to_string()).collect()
 }
@@ -317,7 +329,10 @@ pub(super) fn obstacle(cause: Cause) -> Obstacle {
             }
         }
         Cause::PodFull { pod, slots, by } => {
-            let text = format!("all slots of pod {pod} are taken ({slots})");
+            let text = format!(
+                "all slots of pod {pod} are taken ({slots}){}",
+                of_tasks(&by)
+            );
             let number = Some(slots.into());
             Obstacle {
                 pod: Some(pod),
@@ -338,14 +353,17 @@ pub(super) fn obstacle(cause: Cause) -> Obstacle {
         }
         Cause::Behind {
             more_urgent,
-            same_priority,
+            earlier,
         } => {
-            let others = same_priority.saturating_sub(1);
+            let or_more = match earlier {
+                capataz_engine::PLACES.. => " or more",
+                _ => "",
+            };
             let text = format!(
-                "{more_urgent} of its group are more urgent, {others} are as urgent as it is"
+                "{more_urgent} of its group are more urgent, {earlier}{or_more} as urgent came earlier"
             );
             Obstacle {
-                number: Some(more_urgent + others),
+                number: Some(more_urgent + earlier),
                 ..say("behind", text)
             }
         }

@@ -1,11 +1,14 @@
 //! Why a run is not done: what holds it, and for each step that is not over what that waits for.
 //! What it ended for says `explain_ended`.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use capataz_api::rest::{Explanation, Obstacle};
 use capataz_engine::{
-    Explanation as TaskExplanation, Key, OpenStep, Phase, RunReason, RunView, State as EngineState,
+    Explanation as TaskExplanation, Key, OpenStep, Phase, RunHolders, RunId, RunReason, RunView,
+    State as EngineState,
 };
 
 use super::context::Context;
@@ -19,8 +22,19 @@ use super::task_item::time;
 /// Steps that are explained one by one, and tasks of each: more are counted.
 const EXPLAINED: usize = 20;
 
-/// A waiting task of a step with what is in its way.
+/// Runs and tasks that are named as those who have what a run waits for.
+const HOLDERS: usize = 5;
+
+/// A waiting task of a step with its group and what is in its way.
 type Waiting = (Key, String, TaskExplanation);
+
+/// A live run with what is in its way.
+struct Found {
+    view: RunView,
+    holders: RunHolders,
+    /// Of each step that is explained, its waiting tasks.
+    waiting: Vec<Vec<Waiting>>,
+}
 
 /// Say why a run is not done
 ///
@@ -43,11 +57,16 @@ pub(super) async fn of(context: &Context, id: &str) -> Answer<Explanation> {
         let view = state.run_view(run, EXPLAINED)?;
         let waiting: Vec<Vec<Waiting>> =
             view.open.iter().map(|step| waiting(state, step)).collect();
-        Some((view, waiting))
+        let holders = state.run_holders(run, HOLDERS);
+        Some(Found {
+            view,
+            holders,
+            waiting,
+        })
     };
     let (found, position) = context.namespace.query(read).await?;
-    if let Some((view, waiting)) = found {
-        return Ok(live(id, &view, waiting));
+    if let Some(found) = found {
+        return Ok(live(id, found));
     }
     context.await_store(position).await?;
     let record = context.read(move |store| store.run(run)).await?;
@@ -65,20 +84,33 @@ fn waiting(state: &EngineState, step: &OpenStep) -> Vec<Waiting> {
         .collect()
 }
 
-fn live(id: &str, view: &RunView, waiting: Vec<Vec<Waiting>>) -> Explanation {
-    let mut obstacles = of_run(view);
-    let mut remedy = remedy(view);
+fn live(id: &str, found: Found) -> Explanation {
+    let Found {
+        view,
+        holders,
+        waiting,
+    } = found;
+    let mut obstacles = of_run(&view, &holders);
+    let mut remedies: Vec<String> = remedy(&view).into_iter().collect();
     if view.phase == capataz_engine::RunPhase::Running {
         let room = view.tasks.1.is_none_or(|most| view.tasks.0 < most);
         for (step, waiting) in view.open.iter().zip(waiting) {
-            obstacles.push(of_step(step));
-            if !room && (step.phase == Phase::Queued || step.unstarted > 0) {
-                obstacles.push(at_max_steps(view, step));
+            let needs_room = !room && (step.phase == Phase::Queued || step.unstarted > 0);
+            obstacles.push(match needs_room && step.phase == Phase::Queued {
+                true => at_max_steps(&view, step, &holders),
+                false => of_step(step, &waiting),
+            });
+            if needs_room {
+                if step.phase != Phase::Queued {
+                    obstacles.push(at_max_steps(&view, step, &holders));
+                }
+                let workflow = &view.workflow;
+                remedies.push(format!("raise max_steps of workflow {workflow}, or wait"));
             }
             for (key, group, found) in waiting {
                 let causes: Vec<Obstacle> =
                     found.obstacles.into_iter().map(explain::obstacle).collect();
-                remedy = remedy.or_else(|| explain::remedy(&causes, &group));
+                remedies.extend(explain::remedy(&causes, &group));
                 obstacles.extend(causes.into_iter().map(|cause| Obstacle {
                     step: Some(step.name.clone()),
                     text: format!("task {key} of step {:?}: {}", step.name, cause.text),
@@ -86,7 +118,18 @@ fn live(id: &str, view: &RunView, waiting: Vec<Vec<Waiting>>) -> Explanation {
                 }));
             }
         }
+        let more = view.steps.1.saturating_sub(view.open.len() as u32);
+        if more > 0 {
+            obstacles.push(Obstacle {
+                number: Some(more.into()),
+                ..say("more_steps", format!("{more} further steps are not over"))
+            });
+        }
     }
+    // What would help several tasks is said once.
+    let mut seen = BTreeSet::new();
+    remedies.retain(|remedy| seen.insert(remedy.clone()));
+    let remedy = (!remedies.is_empty()).then(|| remedies.join("; "));
     let state = view.phase.name();
     let cancelling = match view.cancelled {
         true => ", and is being cancelled",
@@ -112,7 +155,7 @@ fn say(kind: &str, text: String) -> Obstacle {
 }
 
 /// What holds the run as a whole.
-fn of_run(view: &RunView) -> Vec<Obstacle> {
+fn of_run(view: &RunView, holders: &RunHolders) -> Vec<Obstacle> {
     let mut obstacles = Vec::new();
     let waits = view.phase == capataz_engine::RunPhase::Queued;
     if view.reason == RunReason::Paused {
@@ -135,23 +178,28 @@ fn of_run(view: &RunView) -> Vec<Obstacle> {
         });
     }
     if let Some(most) = view.runs.1.filter(|most| waits && view.runs.0 >= *most) {
-        let text = format!("as many runs of its workflow are under way as may be ({most})");
+        let names = names(&holders.under_way, view.runs.0.into());
+        let text =
+            format!("as many runs of its workflow are under way as may be ({most}): {names}");
         obstacles.push(Obstacle {
             number: Some(most.into()),
+            run: holders.under_way.first().map(RunId::to_string),
             ..say("max_runs", text)
         });
     }
     if let Some(place) = view.place.filter(|place| *place > 0) {
-        let text = format!("{place} runs of its workflow are before it");
+        let names = names(&holders.before, place.into());
+        let text = format!("runs of its workflow are before it ({place}): {names}");
         obstacles.push(Obstacle {
             number: Some(place.into()),
+            run: holders.before.first().map(RunId::to_string),
             ..say("run_behind", text)
         });
     }
     obstacles
 }
 
-fn of_step(step: &OpenStep) -> Obstacle {
+fn of_step(step: &OpenStep, waiting: &[Waiting]) -> Obstacle {
     let name = &step.name;
     let (kind, text) = match step.phase {
         Phase::Blocked => {
@@ -159,7 +207,15 @@ fn of_step(step: &OpenStep) -> Obstacle {
             ("step_waits", format!("step {name:?} waits for {after}"))
         }
         Phase::Queued => ("step_ready", format!("step {name:?} may start")),
-        _ => ("step_running", format!("step {name:?} is under way")),
+        // Nothing of it runs: what keeps its tasks is said next.
+        _ => match waiting {
+            [(_, group, found), ..] if waiting.len() == step.tasks.len() => {
+                let phase = found.phase.name();
+                let text = format!("step {name:?} is {phase} in group {group}");
+                ("step_queued", text)
+            }
+            _ => ("step_running", format!("step {name:?} is under way")),
+        },
     };
     Obstacle {
         step: Some(name.clone()),
@@ -169,17 +225,29 @@ fn of_step(step: &OpenStep) -> Obstacle {
     }
 }
 
-fn at_max_steps(view: &RunView, step: &OpenStep) -> Obstacle {
+fn at_max_steps(view: &RunView, step: &OpenStep, holders: &RunHolders) -> Obstacle {
     let most = view.tasks.1.unwrap_or(0);
+    let names = names(&holders.tasks, view.tasks.0.into());
     let text = format!(
-        "step {:?} waits: as many tasks of steps of its workflow live as may ({most})",
+        "step {:?} waits: as many tasks of steps of its workflow live as may ({most}): {names}",
         step.name
     );
     Obstacle {
         step: Some(step.name.clone()),
         number: Some(most.into()),
+        tasks: holders.tasks.iter().map(Key::to_string).collect(),
         ..say("max_steps", text)
     }
+}
+
+/// Some of so many, by name.
+fn names(some: &[impl ToString], all: u64) -> String {
+    let names: Vec<String> = some.iter().map(ToString::to_string).collect();
+    let more = match all > names.len() as u64 {
+        true => " and others",
+        false => "",
+    };
+    format!("{}{more}", names.join(", "))
 }
 
 /// The smallest change that lets the run itself begin or go on.

@@ -15,6 +15,19 @@ pub(super) struct Live {
     pub(super) view: RunView,
     /// Its message as its steps have altered it.
     pub(super) message: Bytes,
+    /// Steps under way whose task waits for a worker, and for a time.
+    pub(super) waiting: (u32, u32),
+}
+
+impl Live {
+    /// What the engine knows of a run; `None` when it has ended or never was.
+    pub(super) fn look(state: &capataz_engine::State, run: RunId) -> Option<Live> {
+        Some(Live {
+            view: state.run_view(run, 0)?,
+            message: state.run_context(run)?.message().clone(),
+            waiting: state.waiting_steps(run),
+        })
+    }
 }
 
 /// A run by its id. Ids are texts to clients: what no run can have is not found, too.
@@ -74,6 +87,24 @@ pub(super) fn run(record: &RunRecord, view: Option<&RunView>) -> Run {
     }
 }
 
+/// A run that is looked at by itself: its steps under way are told apart.
+pub(super) fn single(record: &RunRecord, live: Option<&Live>) -> Run {
+    let mut run = run(record, live.map(|live| &live.view));
+    let waiting = live.filter(|_| record.phase.is_live());
+    let (queued, scheduled) = waiting.map_or((0, 0), |live| live.waiting);
+    let counts = &mut run.counts;
+    // The engine may be ahead of what the store counts.
+    for (waiting, count) in [
+        (queued, TaskState::Queued),
+        (scheduled, TaskState::Scheduled),
+    ] {
+        let moved = u64::from(waiting).min(counts.running);
+        counts.running -= moved;
+        *counts.get_mut(count) += moved;
+    }
+    run
+}
+
 /// A run with steps of it.
 pub(super) fn detail(
     record: &RunRecord,
@@ -84,7 +115,7 @@ pub(super) fn detail(
     let altered = live.filter(|_| record.phase.is_live());
     let message = altered.map_or(&record.message, |live| &live.message);
     RunDetail {
-        run: run(record, live.map(|live| &live.view)),
+        run: single(record, live),
         parameters: json(&record.parameters).unwrap_or_default(),
         message: json(message),
         result: json(&record.result),

@@ -141,7 +141,7 @@ pub(super) async fn show(
     let run = run_item::id(&id)?;
     let (live, position) = context
         .namespace
-        .query(move |state| look(state, run))
+        .query(move |state| Live::look(state, run))
         .await?;
     context.await_store(position).await?;
     let from = query.step_cursor.unwrap_or(0);
@@ -173,12 +173,6 @@ async fn message_left(context: &Context, run: RunId) -> Answer<Option<Bytes>> {
     }
     let archive = run_actions::archive(context, run).await?;
     Ok(archive.and_then(|archive| capataz_engine::message_left(&archive)))
-}
-
-fn look(state: &capataz_engine::State, run: RunId) -> Option<Live> {
-    let view = state.run_view(run, 0)?;
-    let message = state.run_context(run)?.message().clone();
-    Some(Live { view, message })
 }
 
 /// Show the definition that a run follows
@@ -222,10 +216,11 @@ pub(super) async fn wait(
         let record = record.ok_or_else(|| not_found("run", &id))?;
         let done = !record.phase.is_live();
         if done || Instant::now() >= deadline {
-            let views = views(&context, vec![run]).await?;
+            let live = context.namespace.query(move |state| Live::look(state, run));
+            let (live, _) = live.await?;
             return Ok(Json(RunWaited {
                 done,
-                run: run_item::run(&record, views.get(&run)),
+                run: run_item::single(&record, live.as_ref()),
                 position: position.get(),
             }));
         }

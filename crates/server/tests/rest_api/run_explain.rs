@@ -100,3 +100,85 @@ async fn of_other_ends_there_is_less_to_say() {
     assert_eq!(why["remedy"], format!("capataz run retry {cancelled}"));
     server.stop().await;
 }
+
+fn kinds(why: &Value) -> Vec<&str> {
+    let obstacles = why["obstacles"].as_array().expect("obstacles").iter();
+    obstacles.filter_map(|one| one["kind"].as_str()).collect()
+}
+
+fn texts(why: &Value) -> Vec<&str> {
+    let obstacles = why["obstacles"].as_array().expect("obstacles").iter();
+    obstacles.filter_map(|one| one["text"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn of_many_open_steps_those_are_explained_that_others_wait_for() {
+    let server = Server::start().await;
+    let after =
+        |id: u32| json!({"id": format!("w{id}"), "group": "g", "argv": ["x"], "after": "root"});
+    let mut steps: Vec<Value> = (0..30).map(after).collect();
+    steps.push(json!({"id": "root", "group": "nobody", "argv": ["x"]}));
+    let id = server
+        .start_run(json!({"name": "wide", "steps": steps}))
+        .await;
+    let why = explained(&server, &id).await;
+    let texts = texts(&why);
+    assert!(
+        texts.contains(&"step \"root\" is queued in group nobody"),
+        "{why}"
+    );
+    assert!(kinds(&why).contains(&"no_worker"), "{why}");
+    assert_eq!(
+        why["remedy"],
+        "start a worker with `--group nobody`".to_owned()
+    );
+    assert_eq!(texts.last(), Some(&"11 further steps are not over"));
+    let counts = server.run(&id).await["counts"].clone();
+    assert_eq!(
+        (&counts["queued"], &counts["running"], &counts["blocked"]),
+        (&json!(1), &json!(0), &json!(30))
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_has_what_a_run_waits_for_is_named() {
+    let server = Server::start().await;
+    let step = |id: &str| json!({"id": id, "group": "g", "argv": ["x"]});
+    let one = json!({
+        "name": "one", "max_runs": 1, "max_steps": 1, "steps": [step("a"), step("b")],
+    });
+    server.put("/api/v1/workflows/one", one).await.ok();
+    let start = async || {
+        let request = json!({"workflow": "one"});
+        let started = server.post("/api/v1/runs", request).await.ok();
+        started["id"].as_str().expect("an id").to_owned()
+    };
+    let (first, second, third) = (start().await, start().await, start().await);
+    let why = explained(&server, &first).await;
+    assert!(kinds(&why).contains(&"max_steps"), "{why}");
+    assert!(!kinds(&why).contains(&"step_ready"), "{why}");
+    let task = server.run(&first).await["steps"][0]["task"].clone();
+    let of_tasks = |one: &&Value| one["kind"] == "max_steps";
+    let obstacles = why["obstacles"].as_array().expect("obstacles");
+    let max_steps = obstacles.iter().find(of_tasks).expect("max_steps");
+    assert_eq!(max_steps["tasks"], json!([task]));
+    let remedy = why["remedy"].as_str().expect("a remedy");
+    assert!(
+        remedy.contains("raise max_steps of workflow one"),
+        "{remedy}"
+    );
+    assert!(
+        remedy.contains("start a worker with `--group g`"),
+        "{remedy}"
+    );
+
+    let why = explained(&server, &third).await;
+    assert_eq!(kinds(&why), ["max_runs", "run_behind"]);
+    assert!(texts(&why)[0].ends_with(&format!("(1): {first}")), "{why}");
+    assert!(texts(&why)[1].ends_with(&format!("(1): {second}")), "{why}");
+    let why = explained(&server, &second).await;
+    assert_eq!(kinds(&why), ["max_runs"]);
+    assert_eq!(why["obstacles"][0]["run"], first);
+    server.stop().await;
+}
