@@ -93,11 +93,14 @@ impl State {
         Some((fan.next, count))
     }
 
-    /// Whether a task is a step, or an element of one, whose output other steps refer to.
-    pub fn keeps_output(&self, key: Key) -> bool {
-        let link = self.tasks.get(key.task()).and_then(Task::step);
-        let node = link.and_then(|link| self.run(link.run)?.plan.node(link.step));
-        node.is_some_and(|node| node.keeps_output)
+    /// How many bytes a task may return that is a step, or an element of one, whose output other
+    /// steps refer to; `None` for any other.
+    pub fn output_room(&self, key: Key) -> Option<usize> {
+        let link = self.tasks.get(key.task()).and_then(Task::step)?;
+        let run = self.run(link.run)?;
+        let room = limits::RUN_OUTPUT_BYTES.saturating_sub(run.kept);
+        let keeps_output = run.plan.node(link.step)?.keeps_output;
+        keeps_output.then_some(room.min(limits::STEP_OUTPUT_BYTES))
     }
 
     /// What expressions of a live run may refer to.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use capataz_api::limits::{MESSAGE_BYTES, NAME_BYTES, PAYLOAD_BYTES, PAYLOAD_BYTES_MAX};
 use capataz_api::proto;
 use capataz_api::spec::{Flaw, SpecError, check_batch, check_name, validate};
+use capataz_engine::limits::{RUN_OUTPUT_BYTES, STEP_OUTPUT_BYTES};
 use capataz_engine::{
     Backoff, Hello, NewTask, Outcome, Policy, Reason, Report, Request, Span, Submission, TaskId,
     Timestamp, Usage,
@@ -341,8 +342,22 @@ pub fn report(ended: proto::Ended) -> Option<Report> {
 
 /// The result that stands for one of `got` bytes.
 fn too_large(got: usize) -> Bytes {
+    said(format!(
+        "the result is {got} bytes, over the limit of {RESULT_BYTES}"
+    ))
+}
+
+/// The result that stands for one whose output other steps refer to, and may not be kept.
+pub(crate) fn output_over(got: usize, room: usize) -> Bytes {
+    said(format!(
+        "the output is {got} bytes; other steps refer to it, and at most {STEP_OUTPUT_BYTES} are kept \
+         of a step and {RUN_OUTPUT_BYTES} of a run, of which {room} were left for it"
+    ))
+}
+
+fn said(message: String) -> Bytes {
     let result = proto::AttemptResult {
-        message: format!("the result is {got} bytes, over the limit of {RESULT_BYTES}"),
+        message,
         ..Default::default()
     };
     result.encode_to_vec().into()

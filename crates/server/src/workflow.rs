@@ -15,7 +15,8 @@ use capataz_engine::{
 };
 use capataz_workflow::limits::RUN_VALUE_BYTES;
 use capataz_workflow::{
-    Definition, EvaluationError, Kind, Output, ParameterRefusal, Refusal, Scope, Step, Workflow,
+    Definition, EvaluationError, Kind, Output, ParameterRefusal, Place, Refusal, Scope, Step,
+    Workflow,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -74,9 +75,10 @@ pub enum NewRunError {
     /// Its parameters are not what the workflow asks for.
     #[error("{0}")]
     Parameters(#[from] ParameterRefusal),
-    /// An expression that is evaluated when a run starts fails.
+    /// An expression that is evaluated when a run starts fails. It says where in the document, but
+    /// not in which line: what was registered is not kept as its author wrote it.
     #[error("{0}")]
-    Expression(#[from] EvaluationError),
+    Expression(EvaluationError),
     /// The workflow's tags and those asked for are too many.
     #[error("a run has at most {TAGS} tags, got {got}")]
     Tags {
@@ -89,6 +91,13 @@ pub enum NewRunError {
         /// Its size.
         got: usize,
     },
+}
+
+impl From<EvaluationError> for NewRunError {
+    fn from(error: EvaluationError) -> NewRunError {
+        let place = Place::default();
+        NewRunError::Expression(EvaluationError { place, ..error })
+    }
 }
 
 /// Compiles a definition in YAML or JSON.

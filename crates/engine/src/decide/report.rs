@@ -6,7 +6,6 @@ use super::done;
 use crate::command::{Decision, Ended, Outcome, Report, Usage};
 use crate::event::{Change, Next};
 use crate::id::{Attempt, Key};
-use crate::limits;
 use crate::planted::{Bug, planted};
 use crate::reason::{Phase, Reason};
 use crate::rejection::Rejection;
@@ -85,13 +84,10 @@ fn kept(state: &State, key: Key, outcome: Outcome, value: Bytes) -> (Outcome, Op
     let Some(link) = link.filter(|_| wins) else {
         return (outcome, None);
     };
-    let run = state.run(link.run);
-    let node = run.and_then(|run| run.plan.node(link.step));
-    let Some(run) = run.filter(|_| node.is_some_and(|node| node.keeps_output)) else {
+    let Some(room) = state.output_room(key) else {
         return (outcome, None);
     };
-    if value.len() > limits::STEP_OUTPUT_BYTES || run.kept + value.len() > limits::RUN_OUTPUT_BYTES
-    {
+    if value.len() > room {
         let (reason, fatal) = (Reason::OutputTooLarge, true);
         return (Outcome::Failed { reason, fatal }, None);
     }

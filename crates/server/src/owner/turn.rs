@@ -24,6 +24,7 @@ use super::sessions::Sessions;
 use super::steps::StepWork;
 use super::{Input, LeasedTask, SessionMessage, Token};
 use crate::clock::{LeaderClock, Now};
+use crate::convert;
 use crate::record;
 use crate::store::Batch;
 
@@ -327,10 +328,14 @@ impl Owner {
     /// Takes out of a step's result what other steps refer to; of no other is it looked at.
     fn with_value(&self, mut command: Command) -> Command {
         if let Command::Report(report) = &mut command
-            && self.state.keeps_output(report.key)
+            && let Some(room) = self.state.output_room(report.key)
             && let Ok(result) = proto::AttemptResult::decode(report.output.clone())
         {
             report.value = result.output.unwrap_or_default();
+            if report.value.len() > room {
+                // It fails the attempt; who looks for the reason finds the sizes.
+                report.output = convert::output_over(report.value.len(), room);
+            }
         }
         command
     }

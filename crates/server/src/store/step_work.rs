@@ -1,11 +1,17 @@
 //! What the events of tasks mean for the steps that they are, and the audit trail of it.
 
-use capataz_engine::{Change, Key, Outcome, Phase, RunId, TaskId, Timestamp};
+use bytes::Bytes;
+use capataz_api::proto::AttemptResult;
+use capataz_engine::{Change, Key, Outcome, Phase, RunId, StepReason, TaskId, Timestamp};
+use prost::Message;
 
 use super::audit_row::{Action, AuditRow, Subject};
 use super::row::StepTask;
 use super::run_work::in_millis;
 use super::work::{self, Work};
+
+/// Characters that a line has of what a worker said: the whole is in the attempt.
+const NOTE_CHARS: usize = 200;
 
 impl Work {
     pub(super) fn start_step(&mut self, at: Timestamp, change: &Change) {
@@ -134,6 +140,9 @@ impl Work {
             reason: row.map_or("", |row| row.reason.name()),
             note: match change {
                 Change::Closed { note, .. } => note.clone(),
+                Change::AttemptEnded {
+                    outcome, output, ..
+                } => went_wrong(outcome, output),
                 _ => String::new(),
             },
             subject,
@@ -144,6 +153,11 @@ impl Work {
     /// Holds the waiting tasks of a paused or cancelled run back, or lets them wait for a worker again.
     pub(super) fn hold_tasks(&mut self, at: Timestamp, run: RunId, on: bool) {
         let keys = self.runs.tasks.get(&run).cloned().unwrap_or_default();
+        let ends = self
+            .runs
+            .runs
+            .get(&run)
+            .is_some_and(|run| run.row.cancelled);
         for key in keys {
             let Some(slot) = self.rows.get_mut(&key) else {
                 continue;
@@ -170,9 +184,33 @@ impl Work {
                 task: Some(key),
                 was: Some(was),
                 now: Some(now),
-                reason: slot.row.reason.name(),
+                reason: match ends {
+                    true => StepReason::RunCancelled.name(),
+                    false => slot.row.reason.name(),
+                },
                 ..AuditRow::new(at, action)
             });
         }
+    }
+}
+
+/// What went wrong with an attempt: why it failed, and what its worker says. What becomes of the task
+/// is another matter, of which `reason` tells.
+fn went_wrong(outcome: &Outcome, output: &Bytes) -> String {
+    let why = match outcome {
+        Outcome::Failed { reason, .. } => reason.name(),
+        Outcome::Lost => "lost",
+        Outcome::Succeeded | Outcome::Again { .. } | Outcome::Released => return String::new(),
+    };
+    let result = AttemptResult::decode(output.clone()).unwrap_or_default();
+    let code = result.exit_code.map(|code| format!("exit code {code}"));
+    let signal = result.signal.map(|signal| format!("signal {signal}"));
+    let said = Some(result.message).filter(|message| !message.is_empty());
+    match said.or(code).or(signal) {
+        Some(said) => {
+            let said: String = said.chars().take(NOTE_CHARS).collect();
+            format!("{why}: {said}")
+        }
+        None => why.to_owned(),
     }
 }

@@ -143,3 +143,53 @@ async fn what_callers_do_is_on_record() {
     assert!(later.len() <= 3 + usize::from(trail[2]["time"] == trail[3]["time"]));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_failed_attempt_says_what_went_wrong_with_it_and_not_just_with_its_task() {
+    let server = Server::start().await;
+    let pause = json!({"initial": "1h", "max": "1h"});
+    let steps = json!([
+        {"id": "again", "group": "g", "argv": ["x"], "max_attempts": 2, "backoff": pause},
+        {"id": "large", "group": "g", "argv": ["x"]},
+        {"id": "reads", "group": "g", "argv": ["${outputs.large}"], "after": "large"},
+    ]);
+    let id = server
+        .start_run(json!({"name": "wrong", "steps": steps}))
+        .await;
+    let leases = server.lease("one", 2).await;
+    let said = json!({"message": "no such file", "reason": "error"});
+    server.report(&leases[0], "fail", said).await.ok();
+    let output = json!({"output": "x".repeat(70_000)});
+    server.report(&leases[1], "complete", output).await.ok();
+    let path = format!("/api/v1/runs/{id}");
+    server
+        .post(&format!("{path}/cancel"), json!({"note": "over"}))
+        .await
+        .ok();
+    server
+        .post(&format!("{path}/wait"), json!({"timeout": 30}))
+        .await
+        .ok();
+    let trail = server.audit(&format!("{path}/audit")).await;
+    let of = |action: &str, step: &str| {
+        let line = |line: &&Value| line["action"] == action && line["step"] == step;
+        trail.iter().find(line).cloned().unwrap_or_default()
+    };
+    let again = of("attempt_ended", "again");
+    assert_eq!(
+        (&again["to"], &again["reason"], &again["note"]),
+        (
+            &json!("scheduled"),
+            &json!("backoff"),
+            &json!("error: no such file")
+        )
+    );
+    let large = of("attempt_ended", "large");
+    assert_eq!(large["reason"], "output_too_large");
+    let note = large["note"].as_str().expect("a note");
+    assert!(
+        note.starts_with("output_too_large: the output is 70000 bytes"),
+        "{note}"
+    );
+    server.stop().await;
+}
