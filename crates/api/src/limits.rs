@@ -17,6 +17,8 @@ pub const META_BYTES: usize = 16 * 1024;
 pub const NAME_BYTES: usize = 255;
 /// Tasks of one submission; larger ones are split by the client.
 pub const BATCH_TASKS: usize = 10_000;
+/// Runs that one call starts.
+pub const BATCH_RUNS: usize = 1_000;
 /// Bytes of one submission's tasks, encoded.
 pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Arguments of a task's argv, and variables of its env.

@@ -10,8 +10,9 @@ use super::http::Call;
 use super::{Client, ClientError};
 use crate::rest::{
     AddStepsRequest, AuditLine, AuditQuery, CancelRunRequest, Changed, NoBody, Query, RerunRequest,
-    RunDetail, RunPage, RunQuery, RunStarted, RunWaitRequest, RunWaited, RunsQuery,
-    StartRunRequest, WorkflowChecked, WorkflowDetail, WorkflowPage, WorkflowPut, WorkflowsQuery,
+    RunDetail, RunPage, RunQuery, RunStarted, RunWaitRequest, RunWaited, RunsQuery, RunsStarted,
+    StartRunRequest, StartRunsRequest, WorkflowChecked, WorkflowDetail, WorkflowPage, WorkflowPut,
+    WorkflowsQuery,
 };
 use crate::span::Span;
 
@@ -21,6 +22,7 @@ const WAIT_STEP: Duration = Duration::from_secs(20);
 /// What is asked of no single workflow stands beside them, so that a workflow may have any name.
 const VALIDATE: &str = "/workflows:validate";
 const SCHEMA: &str = "/workflows:schema";
+const RUNS: &str = "/runs:batch";
 
 impl Client {
     /// Registers a definition, as JSON or as a text in YAML or JSON.
@@ -83,6 +85,13 @@ impl Client {
     /// Starts a run.
     pub async fn start_run(&self, request: &StartRunRequest) -> Result<RunStarted, ClientError> {
         let call = Call::change(Method::POST, path(&["runs"]), request);
+        self.http.call(call).await
+    }
+
+    /// Starts up to [`BATCH_RUNS`](crate::limits::BATCH_RUNS) runs: for each its id, or what refused
+    /// it.
+    pub async fn start_runs(&self, runs: &StartRunsRequest) -> Result<RunsStarted, ClientError> {
+        let call = Call::change(Method::POST, RUNS.to_owned(), runs);
         self.http.call(call).await
     }
 

@@ -15,6 +15,7 @@ mod logs;
 mod pod;
 mod query;
 mod run;
+mod run_batch;
 mod run_request;
 mod state;
 mod stats;
@@ -42,6 +43,7 @@ pub use run::{
     Run, RunDetail, RunPage, RunParameters, RunQuery, RunStep, RunWaited, RunsQuery, StepEdge,
     StepElements,
 };
+pub use run_batch::{RunOutcome, RunsStarted, StartRunsRequest};
 pub use run_request::{
     AddStepsRequest, CancelRunRequest, OnRunConflict, RerunRequest, RunStarted, RunWaitRequest,
     StartRunRequest,

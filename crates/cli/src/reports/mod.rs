@@ -13,7 +13,7 @@ mod workers;
 mod workflows;
 
 pub(crate) use journal::{Cut, Inspected};
-pub(crate) use runs::EndedRun;
+pub(crate) use runs::{EndedRun, StartedRuns};
 pub(crate) use submitted::Done;
 pub(crate) use tasks::shares;
 pub(crate) use workflows::Registered;

@@ -26,6 +26,24 @@ impl Report for RunStarted {
     }
 }
 
+/// Runs that were started with one command.
+#[derive(Serialize)]
+pub(crate) struct StartedRuns {
+    pub(crate) ids: Vec<String>,
+}
+
+impl Report for StartedRuns {
+    fn sheet(&self) -> Sheet {
+        let mut sheet = Sheet::new(&[]);
+        self.ids.iter().for_each(|id| sheet.row([id.clone()]));
+        sheet
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.ids.clone()
+    }
+}
+
 impl Report for RunPage {
     fn sheet(&self) -> Sheet {
         let mut sheet = Sheet::new(&[

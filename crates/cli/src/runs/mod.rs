@@ -2,6 +2,7 @@
 //! parameters, waiting, drawing.
 
 pub(crate) mod definition;
+pub(crate) mod each_line;
 pub(crate) mod message;
 pub(crate) mod moment;
 pub(crate) mod parameters;

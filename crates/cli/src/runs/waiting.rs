@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use capataz_api::client::Client;
-use capataz_api::rest::{Counts, Run, TaskState};
+use capataz_api::rest::{Counts, Run, RunPage, TaskState};
 
+use crate::commands::Context;
 use crate::failure::{Exit, Failure, Told};
 use crate::progress::{Progress, Tally};
 
@@ -94,6 +95,21 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    /// Waits until all of them have ended, shows them, and says what the command ends with.
+    pub(crate) async fn all(mut self, context: &Context, ids: &[String]) -> Result<Exit, Failure> {
+        let mut ended = RunPage {
+            items: Vec::with_capacity(ids.len()),
+            cursor: None,
+            position: 0,
+        };
+        for id in ids {
+            ended.items.push(self.run(id).await?);
+        }
+        self.finish();
+        context.output.show(&ended)?;
+        Ok(exit_of_all(ended.items.iter().map(|run| run.state)))
+    }
+
     /// Leaves the progress as it is.
     pub(crate) fn finish(self) {
         self.progress.finish(self.last);
@@ -119,7 +135,7 @@ pub(crate) fn exit(state: TaskState) -> Exit {
 }
 
 /// The same for several: what failed weighs more than what was cancelled.
-pub(crate) fn exit_of_all(states: impl Iterator<Item = TaskState> + Clone) -> Exit {
+fn exit_of_all(states: impl Iterator<Item = TaskState> + Clone) -> Exit {
     let any = |exit_code: Exit| states.clone().any(|state| exit(state) == exit_code);
     match () {
         () if any(Exit::WorkFailed) => Exit::WorkFailed,

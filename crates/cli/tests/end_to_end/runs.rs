@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Process, Server, until};
+use crate::harness::{Place, Process, Run, Server, until};
 
 const ETL: &str = r#"
 name: etl
@@ -288,4 +288,66 @@ fn a_step_adds_steps_to_its_own_run() {
         "{}",
         outside.stderr
     );
+}
+
+#[test]
+fn a_run_is_started_for_each_line_of_a_file() {
+    let (server, _worker) = begin();
+    server.run("workflow put etl.yaml").exits(0);
+    let days = "{\"n\": 1}\n{\"n\": 2, \"label\": \"two\"}\n\n{\"n\": 3}\n";
+    server.place().write("days.jsonl", days);
+    let line = "run start etl --each-line days.jsonl --param label=all --key sweep";
+    let ended = server.run(&format!("{line} --wait -o json")).json();
+    let runs = ended["items"].as_array().expect("runs");
+    assert_eq!(runs.len(), 3);
+    assert!(runs.iter().all(|run| run["state"] == "succeeded"));
+    let label = |place: usize| {
+        let id = runs[place]["id"].as_str().expect("an id");
+        let run = server.run(&format!("run show {id} -o json")).json();
+        (run["result"].clone(), run["parameters"]["label"].clone())
+    };
+    assert_eq!(label(0), (json!(2), json!("all")));
+    assert_eq!(label(1), (json!(3), json!("two")), "a line comes on top");
+    // Its key makes the same command again the same runs.
+    let again = server.run(line).exits(0);
+    let ids: Vec<&str> = again.lines().collect();
+    assert_eq!(ids, [&runs[0]["id"], &runs[1]["id"], &runs[2]["id"]]);
+
+    let bad = "{\"n\": 1}\n{\"m\": 2}\n";
+    server.place().write("bad.jsonl", bad);
+    let refused = server.run("run start etl --each-line bad.jsonl");
+    assert_eq!((refused.exit, refused.stdout.lines().count()), (1, 1));
+    let told = &refused.stderr;
+    assert!(told.contains("bad.jsonl:2:"), "{told}");
+    assert!(told.contains("1 of 2 runs were not started"), "{told}");
+}
+
+#[test]
+fn a_file_that_cannot_run_is_refused_with_line_and_reason() {
+    let place = Place::new();
+    let step = |id: u32, after: &str| format!("  - {{ id: s{id}, group: g, after: [{after}] }}\n");
+    let cyclic: String = step(0, "s2") + &step(1, "s0") + &step(2, "s1");
+    let unknown = step(0, "") + &step(1, "s0, nobody");
+    let deep: String = (0..=1_000_u32)
+        .map(|id| {
+            step(
+                id,
+                &id.checked_sub(1)
+                    .map_or(String::new(), |id| format!("s{id}")),
+            )
+        })
+        .collect();
+    let files = [
+        (cyclic, "3:", "s0 -> s1 -> s2 -> s0"),
+        (unknown, "4:", "nobody"),
+        (deep, "1003:", "1000"),
+    ];
+    for (steps, line, reason) in files {
+        place.write("bad.yaml", format!("name: bad\nsteps:\n{steps}"));
+        let refused = Run::of(place.command(&["workflow", "validate", "bad.yaml"]));
+        assert_eq!(refused.exit, 1);
+        let told = &refused.stderr;
+        assert!(told.starts_with(&format!("bad.yaml:{line}")), "{told}");
+        assert!(told.contains(reason), "{told}");
+    }
 }

@@ -39,6 +39,7 @@ const ROUTES: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/workflows/{name}/versions/{n}", READ),
     ("POST", "/api/v1/workflows/{name}/clear", OPERATE),
     ("POST", "/api/v1/runs", SUBMIT),
+    ("POST", "/api/v1/runs:batch", SUBMIT),
     ("GET", "/api/v1/runs", READ),
     ("GET", "/api/v1/runs/{id}", READ),
     ("GET", "/api/v1/runs/{id}/definition", READ),

@@ -110,7 +110,10 @@ fn live(id: &str, found: Found) -> Explanation {
             for (key, group, found) in waiting {
                 let causes: Vec<Obstacle> =
                     found.obstacles.into_iter().map(explain::obstacle).collect();
-                remedies.extend(explain::remedy(&causes, &group));
+                // That the run is paused was said of the run.
+                let of_task = causes.iter().filter(|cause| cause.kind != "run_paused");
+                let of_task: Vec<Obstacle> = of_task.cloned().collect();
+                remedies.extend(explain::remedy(&of_task, &group));
                 obstacles.extend(causes.into_iter().map(|cause| Obstacle {
                     step: Some(step.name.clone()),
                     text: format!("task {key} of step {:?}: {}", step.name, cause.text),

@@ -32,6 +32,7 @@ mod refusal;
 mod request;
 mod router;
 mod run_actions;
+mod run_batch;
 mod run_item;
 mod run_start;
 mod run_steps;

@@ -181,6 +181,18 @@ impl Once {
         engine::Command::By { actor, command }
     }
 
+    /// The same for one of several commands that a request asks for.
+    pub(super) fn part(&self, index: usize) -> Once {
+        let part = |hash: u128| crate::convert::hash(format!("{hash} {index}").as_bytes());
+        Once {
+            actor: self.actor.clone(),
+            request: self.request.map(|request| engine::Request {
+                id: part(request.id),
+                content: part(request.content),
+            }),
+        }
+    }
+
     /// The same caller without a request id.
     pub(super) fn unnamed(&self) -> Once {
         Once {

@@ -17,8 +17,8 @@ use super::pace::Pace;
 use super::refusal::ProblemResponse;
 use super::{
     attempts, audit, events, explain, explain_run, groups, health, leases, logs, metrics, openapi,
-    pods, run_actions, run_steps, runs, stats, task_actions, tasks, tokens, wait, workers,
-    workflows,
+    pods, run_actions, run_batch, run_steps, runs, stats, task_actions, tasks, tokens, wait,
+    workers, workflows,
 };
 use crate::namespace::Namespace;
 
@@ -64,6 +64,7 @@ fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(workflows::version))
         .routes(routes!(workflows::clear))
         .routes(routes!(runs::start, runs::list))
+        .routes(routes!(run_batch::start))
         .routes(routes!(runs::show))
         .routes(routes!(runs::definition))
         .routes(routes!(runs::wait))

@@ -32,35 +32,53 @@ struct Followed {
 /// Starts a run, and says which it is and where.
 pub(super) async fn start(
     context: &Context,
-    change: Change<StartRunRequest>,
+    change: &Change<StartRunRequest>,
 ) -> Answer<(RunId, Position)> {
-    let Change {
-        body: request,
-        once,
-    } = change;
     for _ in 0..TRIES {
-        let followed = follow(context, &request).await?;
-        let command = prepare(context, &request, &once, followed).await?;
-        match (context.namespace.call(command).await, &request.workflow) {
-            (
-                Ok(Called {
-                    answer: Told::Run(run),
-                    position,
-                }),
-                _,
-            ) => return Ok((run, position)),
-            (Ok(_), _) => return Err(CallError::UnknownOutcome.into()),
-            // Something else is registered by now, or nothing.
-            (Err(CallError::Rejected(rejection)), Some(name)) if is_about_version(&rejection) => {
-                context.workflows.forget(name);
-            }
-            (Err(error), _) => return Err(error.into()),
+        let command = command(context, change).await?;
+        let called = context.namespace.call(command).await;
+        if let Some(done) = done(context, change, called)? {
+            return Ok(done);
         }
     }
     let detail = "the workflow is registered anew again and again; nothing was started";
     Err(Problem::new(Code::Unavailable, detail)
         .retry_after(1)
         .into())
+}
+
+/// The command that starts a run of what is registered, as far as is known.
+pub(super) async fn command(
+    context: &Context,
+    change: &Change<StartRunRequest>,
+) -> Answer<Command> {
+    let Change { body, once } = change;
+    let followed = follow(context, body).await?;
+    prepare(context, body, once, followed).await
+}
+
+/// What came of the command; `None` when something else is registered by now, or nothing: then it is
+/// to be worked out anew.
+pub(super) fn done(
+    context: &Context,
+    change: &Change<StartRunRequest>,
+    called: Result<Called, CallError>,
+) -> Answer<Option<(RunId, Position)>> {
+    match (called, &change.body.workflow) {
+        (
+            Ok(Called {
+                answer: Told::Run(run),
+                position,
+            }),
+            _,
+        ) => Ok(Some((run, position))),
+        (Ok(_), _) => Err(CallError::UnknownOutcome.into()),
+        (Err(CallError::Rejected(rejection)), Some(name)) if is_about_version(&rejection) => {
+            context.workflows.forget(name);
+            Ok(None)
+        }
+        (Err(error), _) => Err(error.into()),
+    }
 }
 
 fn is_about_version(rejection: &Rejection) -> bool {

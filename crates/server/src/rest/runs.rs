@@ -47,7 +47,7 @@ pub(super) async fn start(
     _: NoQuery,
     change: Change<StartRunRequest>,
 ) -> Answer<impl IntoResponse> {
-    let (run, position) = run_start::start(&context, change).await?;
+    let (run, position) = run_start::start(&context, &change).await?;
     let id = run.to_string();
     let location = format!("/api/v1/runs/{id}");
     let position = position.get();

@@ -8,6 +8,7 @@ mod lists;
 mod rights;
 mod routes;
 mod run_audit;
+mod run_batch;
 mod run_explain;
 mod run_messages;
 mod run_steps;

@@ -13,6 +13,7 @@ const ROUTES: &str = "
     GET /api/v1/audit                               admin operator submitter viewer
     GET /api/v1/runs                                admin operator submitter viewer
     POST /api/v1/runs                               admin operator submitter
+    POST /api/v1/runs:batch                         admin operator submitter
     GET /api/v1/runs/{id}                           admin operator submitter viewer
     GET /api/v1/runs/{id}/audit                     admin operator submitter viewer
     GET /api/v1/runs/{id}/definition                admin operator submitter viewer

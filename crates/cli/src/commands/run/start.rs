@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
-use crate::reports::EndedRun;
+use crate::reports::{EndedRun, StartedRuns};
 use crate::runs::definition;
+use crate::runs::each_line;
 use crate::runs::message;
 use crate::runs::parameters::{Given, lay_over, of_file};
 use crate::runs::picture::whole;
@@ -23,6 +24,7 @@ Examples:
   capataz run start etl --param 'days:=[\"mon\", \"tue\"]' --key monday
   capataz run start --file etl.yaml --wait
   capataz run start order --message '{\"id\": 7}'
+  capataz run start etl --each-line days.jsonl --key january --wait
 
 The id goes to stdout. With --wait it ends with 0 when the run succeeded, 2 when it failed, 3 when
 it was cancelled, 4 when the time was over; 5 when there is no such workflow.";
@@ -43,6 +45,10 @@ pub(super) struct Start {
     /// A file with parameters, one JSON object; `-` is stdin. Those of --param come on top
     #[arg(long, value_name = "FILE")]
     params: Option<PathBuf>,
+    /// Start a run for each line of a file, a JSON object with its own parameters, which come on top of
+    /// the others; `-` is stdin. With --key the key of line N is KEY:N
+    #[arg(long, value_name = "FILE")]
+    each_line: Option<PathBuf>,
     /// The message that it begins with, in place of the workflow's: JSON, or else a text
     #[arg(long, value_name = "TEXT", value_parser = message::of_text)]
     message: Option<Value>,
@@ -89,7 +95,13 @@ impl Start {
             None => None,
         };
         let client = context.client()?;
+        let each_line = self.each_line.clone();
         let request = self.request(&client, definition).await?;
+        if let Some(file) = each_line {
+            let started = each_line::start(&client, &file, &request).await?;
+            let waiting = wait.then(|| Waiting::new(&client, timeout.map(Into::into), progress));
+            return many(context, started, waiting).await;
+        }
         let started = client.start_run(&request).await?;
         if !wait {
             context.output.show(&started)?;
@@ -145,4 +157,21 @@ impl Start {
             ..StartRunRequest::default()
         })
     }
+}
+
+/// Shows many runs, once they have ended if they are waited for.
+async fn many(
+    context: &Context,
+    started: each_line::Started,
+    waiting: Option<Waiting<'_>>,
+) -> Result<Exit, Failure> {
+    let each_line::Started { ids, refused } = started;
+    let exit = match waiting {
+        Some(waiting) => waiting.all(context, &ids).await?,
+        None => {
+            context.output.show(&StartedRuns { ids })?;
+            Exit::Success
+        }
+    };
+    refused.map_or(Ok(exit), |refused| Err(refused.into()))
 }

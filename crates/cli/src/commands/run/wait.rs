@@ -2,11 +2,11 @@
 
 use capataz_api::Span;
 use capataz_api::client::{Client, ClientError};
-use capataz_api::rest::{RunPage, RunsQuery, TaskState};
+use capataz_api::rest::{RunsQuery, TaskState};
 
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
-use crate::runs::waiting::{Waiting, exit_of_all};
+use crate::runs::waiting::Waiting;
 
 /// Wait until runs have ended.
 #[derive(Debug, clap::Args)]
@@ -39,18 +39,8 @@ impl Wait {
             Some(tag) => alive(&client, tag).await?,
             None => self.ids,
         };
-        let mut waiting = Waiting::new(&client, self.timeout.map(Into::into), self.progress);
-        let mut ended = RunPage {
-            items: Vec::new(),
-            cursor: None,
-            position: 0,
-        };
-        for id in &ids {
-            ended.items.push(waiting.run(id).await?);
-        }
-        waiting.finish();
-        context.output.show(&ended)?;
-        Ok(exit_of_all(ended.items.iter().map(|run| run.state)))
+        let waiting = Waiting::new(&client, self.timeout.map(Into::into), self.progress);
+        waiting.all(context, &ids).await
     }
 }
 
