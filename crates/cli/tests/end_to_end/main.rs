@@ -11,6 +11,7 @@ mod examples;
 mod logging;
 mod operating;
 mod pods;
+mod replaying;
 mod run_messages;
 mod runs;
 mod security;
