@@ -156,10 +156,12 @@ pub enum Reason {
     #[error("refers to its own output, which cannot exist yet")]
     Itself,
     /// The output of a step that has none.
-    #[error("refers to the output of {name:?}, which is a noop and has none")]
+    #[error("refers to the output of {name:?}, which {because}")]
     NoOutput {
         /// The step.
         name: String,
+        /// Why it has none.
+        because: &'static str,
     },
     /// Two steps, one of which alters the message, that may run at the same time.
     #[error(

@@ -1,6 +1,7 @@
 //! From a definition to a workflow: everything that can be known before a run is checked here, and
 //! every flaw is reported with its place.
 
+mod contradiction;
 mod expressions;
 mod extend;
 mod fields;
@@ -71,6 +72,8 @@ fn compile(definition: Definition, flaws: &mut Flaws<'_>) -> Workflow {
     settings.sites.extend(of_defaults);
     if let Some(graph) = &graph {
         order::check(&definition, graph, &programs, flaws);
+        order::check_run(&definition, &settings.sites, flaws);
+        contradiction::check(&definition, graph, flaws);
     }
     let edges = graph.map(|graph| graph.before).unwrap_or_default();
     let steps = steps(&definition, edges, &programs, &settings);

@@ -5,10 +5,11 @@
 //! the graph together, a bit for each, so that the worst document costs well under a second.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::graph::Graph;
 use super::programs::Programs;
-use crate::definition::Definition;
+use crate::definition::{Definition, StepDefinition};
 use crate::document::Path;
 use crate::expression::Site;
 use crate::nearest;
@@ -67,6 +68,15 @@ fn check_references(
     }
 }
 
+/// What is evaluated for the run as a whole, once all steps are over.
+pub(super) fn check_run(definition: &Definition, sites: &[Arc<Site>], flaws: &mut Flaws<'_>) {
+    for site in sites {
+        for output in &site.expression.uses.outputs {
+            check_has_output(definition, *output, site, flaws);
+        }
+    }
+}
+
 fn check_output(
     definition: &Definition,
     step: usize,
@@ -74,12 +84,22 @@ fn check_output(
     site: &Site,
     flaws: &mut Flaws<'_>,
 ) {
-    if step == output {
-        flaws.at_site(site, Reason::Itself, None);
-    } else if definition.steps[output].noop {
-        let name = nearest::shorten(&definition.steps[output].id);
-        flaws.at_site(site, Reason::NoOutput { name }, None);
+    match step == output {
+        true => flaws.at_site(site, Reason::Itself, None),
+        false => check_has_output(definition, output, site, flaws),
     }
+}
+
+fn check_has_output(definition: &Definition, step: usize, site: &Site, flaws: &mut Flaws<'_>) {
+    let StepDefinition { id, noop, task, .. } = &definition.steps[step];
+    let output = task.output.as_ref().or(definition.defaults.output.as_ref());
+    let because = match output.map(String::as_str) {
+        _ if *noop => "is a noop and has none",
+        Some("none") => "has none, as it says (`output: none`)",
+        _ => return,
+    };
+    let name = nearest::shorten(id);
+    flaws.at_site(site, Reason::NoOutput { name, because }, None);
 }
 
 /// Who may touch the message at the same time as one who alters it.
