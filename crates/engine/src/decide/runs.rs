@@ -254,8 +254,8 @@ pub(super) fn end(
             Some(new) => repeat(state, run, new, &mut changes),
             None => Ok(()),
         };
-        let result = closing.result;
-        repeated.map(|()| result).map_err(|why| why.to_string())
+        let told = (closing.result, closing.note);
+        repeated.map(|()| told).map_err(|why| why.to_string())
     });
     let mut end = ended(id, run);
     if let Change::RunEnded {
@@ -267,7 +267,7 @@ pub(super) fn end(
     } = &mut end
     {
         match closing {
-            Ok(returned) => *result = returned,
+            Ok(told) => (*result, *note) = told,
             Err(why) => (*phase, *reason, *note) = (RunPhase::Failed, RunReason::Template, why),
         }
     }

@@ -101,6 +101,8 @@ pub struct Closing {
     pub result: Bytes,
     /// The run that repeats it.
     pub successor: Option<Box<NewRun>>,
+    /// What there is to say about it.
+    pub note: String,
 }
 
 /// Steps of a run that are to run once more.

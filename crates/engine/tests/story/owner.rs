@@ -40,6 +40,7 @@ impl Stage {
                 closing: Ok(Closing {
                     result: Bytes::new(),
                     successor: self.successor(run).map(Box::new),
+                    note: String::new(),
                 }),
             },
             Due::Step {

@@ -225,10 +225,11 @@ impl StepWork {
         let scope = self.scope(context)?;
         let result = workflow.result(&scope).map_err(told)?;
         let result = result.map_or_else(Bytes::new, |value| Bytes::from(value.to_string()));
-        let successor = successor(&workflow, context, &scope)?;
+        let (successor, note) = successor(&workflow, context, &scope)?;
         Ok(Closing {
             result,
             successor: successor.map(Box::new),
+            note,
         })
     }
 }
@@ -240,17 +241,23 @@ fn told(error: EvaluationError) -> String {
     EvaluationError { place, ..error }.to_string()
 }
 
-/// The run that repeats one that has succeeded, if one is to.
+/// The run that repeats one that has succeeded, if one is to; or what there is to say about that none
+/// does.
 fn successor(
     workflow: &Workflow,
     context: &RunContext<'_>,
     scope: &RunScope<'_>,
-) -> Result<Option<NewRun>, String> {
+) -> Result<(Option<NewRun>, String), String> {
     let done = workflow.repeat_until(scope).map_err(told)?;
     let most = workflow.repeat_max().unwrap_or(1);
     let is_last = context.repetition().saturating_add(1) >= most;
-    if done.unwrap_or(true) || is_last && !planted(Bug::RepeatedWithoutEnd) {
-        return Ok(None);
+    if done.unwrap_or(true) {
+        return Ok((None, String::new()));
+    }
+    if is_last && !planted(Bug::RepeatedWithoutEnd) {
+        let note =
+            format!("not repeated: it is run {most} of at most {most}, and `until` is false");
+        return Ok((None, note));
     }
     let given = workflow.repeat_params(scope).map_err(told)?;
     // A key that the caller gave goes on with it; the workflow's own may follow from parameters.
@@ -267,7 +274,7 @@ fn successor(
         ..Wishes::default()
     };
     let new = new_run(workflow, &given, wishes).map_err(|error| error.to_string())?;
-    Ok(Some(new))
+    Ok((Some(new), String::new()))
 }
 
 fn workflow_of(context: &RunContext<'_>) -> Result<Arc<Workflow>, String> {

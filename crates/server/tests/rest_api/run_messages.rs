@@ -119,5 +119,10 @@ async fn runs_that_repeat_one_begin_with_the_message_that_it_was_given() {
     assert_ne!(last, id);
     assert_eq!(called(&server, last, 0).await, r#"{"n":2}"#);
     assert_eq!(server.run(last).await["message"], json!({"n": 9}));
+    assert_eq!(
+        runs[0]["note"],
+        "not repeated: it is run 3 of at most 3, and `until` is false"
+    );
+    assert_eq!(runs[1]["note"], Value::Null);
     server.stop().await;
 }

@@ -219,6 +219,7 @@ impl World {
         Ok(Closing {
             result: Bytes::new(),
             successor: successor.map(Box::new),
+            note: String::new(),
         })
     }
 
