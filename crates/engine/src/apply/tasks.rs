@@ -6,7 +6,8 @@ use crate::id::{Key, TaskId};
 use crate::policy::Policy;
 use crate::reason::{Phase, Reason};
 use crate::state::{
-    Array, DedupEntry, EntryKey, Extra, RequestEntry, State, StepLink, Task, Timer, Unit, UnitPhase,
+    Array, Claim, EntryKey, Extra, RequestEntry, State, StepLink, Task, Timer, Unit, UnitPhase,
+    short,
 };
 use crate::time::Timestamp;
 
@@ -67,14 +68,12 @@ impl State {
             ..Array::default()
         });
         let rare = !new.affinity.is_empty()
-            || new.dedup.is_some()
             || new.expires_at.is_some()
             || array.is_some()
             || step.is_some();
         let extra = rare.then(|| {
             Box::new(Extra {
                 affinity: new.affinity.clone(),
-                dedup: new.dedup.map(|(key, _)| key),
                 expires_at: new.expires_at,
                 expired: false,
                 array,
@@ -99,16 +98,15 @@ impl State {
             extra,
         };
         self.arm_expiry(id, &task);
+        if id.0 < self.meta.next_task {
+            // No journal gives an id twice; a key must not be left behind when one does.
+            self.unclaim(id);
+        }
         self.tasks.insert(id, task);
         self.touch(EntryKey::Task(id));
         if let Some((key, content)) = new.dedup {
-            let entry = DedupEntry {
-                task: id,
-                content,
-                ended_at: None,
-            };
-            self.dedup.insert(accepted.group, key, entry);
-            self.touch(EntryKey::Dedup(accepted.group, key));
+            let content = short(content);
+            self.claim(id, Claim { key, content });
         }
         let units = u64::from(new.count.unwrap_or(1));
         match scheduled {
@@ -265,7 +263,6 @@ impl State {
             let array = key.index().map(|_| Array::default());
             let extra = Extra {
                 affinity: affinity.clone(),
-                dedup: *dedup,
                 expires_at: None,
                 expired: false,
                 array,
@@ -282,9 +279,13 @@ impl State {
                 extra: Some(Box::new(extra)),
             };
             self.tasks.insert(id, task);
-            if let Some(dedup) = dedup {
-                self.dedup.revive(*group, *dedup, id);
-                self.touch(EntryKey::Dedup(*group, *dedup));
+            // A key that stands for another task by now, or for none, is lost for good.
+            if let Some(key) = *dedup
+                && let Some(entry) = self.dedup.entry(*group, key)
+                && entry.task == id
+            {
+                let content = entry.content;
+                self.claim(id, Claim { key, content });
             }
         }
         if let (Some(index), Some(task)) = (key.index(), self.tasks.get_mut(id))

@@ -29,7 +29,6 @@ pub(crate) struct Task {
 #[derive(Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Extra {
     pub(crate) affinity: Vec<u64>,
-    pub(crate) dedup: Option<u128>,
     pub(crate) expires_at: Option<Timestamp>,
     /// What waited of an array when its time was over has been ended.
     pub(crate) expired: bool,
@@ -127,10 +126,6 @@ impl Task {
     /// The step of a run that it is.
     pub(crate) fn step(&self) -> Option<StepLink> {
         self.extra.as_ref()?.step
-    }
-
-    pub(crate) fn dedup(&self) -> Option<u128> {
-        self.extra.as_ref()?.dedup
     }
 
     /// The task's own unit, or that of an element. `None` for an untouched or ended element, and

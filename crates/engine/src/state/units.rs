@@ -234,7 +234,7 @@ impl State {
 
     /// Removes a task with everything that is kept because of it.
     pub(crate) fn forget_task(&mut self, id: TaskId, at: Timestamp) {
-        let Some(task) = self.tasks.remove(id) else {
+        let Some((task, claim)) = self.tasks.remove(id) else {
             return;
         };
         self.policies.release(task.policy);
@@ -245,13 +245,13 @@ impl State {
             // A delayed array whose elements were all ended before it was due.
             self.timers.clear(until, Timer::Due(id.key()));
         }
-        if let Some(dedup) = task.dedup() {
+        if let Some(claim) = claim {
             let kept_from = match planted(Bug::DedupForgottenAtEnd) {
                 true => Timestamp(0),
                 false => at,
             };
-            self.dedup.end(task.group, dedup, id, kept_from);
-            self.touch(EntryKey::Dedup(task.group, dedup));
+            self.dedup.outlive(task.group, claim, id, kept_from);
+            self.touch(EntryKey::Dedup(task.group, claim.key));
         }
         if task.stored {
             self.dirty.remove(EntryKey::Task(id));
