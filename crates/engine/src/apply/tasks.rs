@@ -7,7 +7,7 @@ use crate::policy::Policy;
 use crate::reason::{Phase, Reason};
 use crate::state::{
     Array, Claim, EntryKey, Extra, RequestEntry, State, StepLink, Task, Timer, Unit, UnitPhase,
-    short,
+    Until, short,
 };
 use crate::time::Timestamp;
 
@@ -63,9 +63,11 @@ impl State {
     ) {
         let new = &accepted.task;
         let scheduled = new.not_before.filter(|until| *until > at);
-        let array = new.count.map(|count| Array {
-            count,
-            ..Array::default()
+        let array = new.count.map(|count| {
+            Box::new(Array {
+                count,
+                ..Array::default()
+            })
         });
         let rare = !new.affinity.is_empty()
             || new.expires_at.is_some()
@@ -82,7 +84,7 @@ impl State {
         });
         let phase = match scheduled {
             Some(until) => UnitPhase::Scheduled {
-                until,
+                until: Until::new(until),
                 reason: Reason::Delayed,
             },
             None => UnitPhase::Queued(Reason::None),
@@ -150,7 +152,7 @@ impl State {
             return;
         };
         if task.array().is_some() && key.index().is_none() {
-            self.array_due(key.task(), until);
+            self.array_due(key.task(), until.at());
         } else {
             self.unqueue(key);
             self.enqueue(key, Reason::None);
@@ -260,7 +262,7 @@ impl State {
         unit.rounds = u16::try_from(*rounds).unwrap_or(u16::MAX).max(1);
         let id = key.task();
         if self.tasks.get(id).is_none() {
-            let array = key.index().map(|_| Array::default());
+            let array = key.index().map(|_| Box::default());
             let extra = Extra {
                 affinity: affinity.clone(),
                 expires_at: None,

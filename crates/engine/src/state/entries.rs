@@ -422,7 +422,7 @@ impl State {
             let untouched = array.untouched();
             if let UnitPhase::Scheduled { until, .. } = task.unit.phase {
                 group.scheduled += untouched;
-                self.timers.set(until, Timer::Due(id.key()));
+                self.timers.set(until.at(), Timer::Due(id.key()));
             } else if untouched > 0 {
                 group.queued += untouched;
                 let level = group.level_mut(task.priority);
@@ -455,7 +455,7 @@ impl State {
                 UnitPhase::Scheduled { until, reason } => {
                     group.scheduled += 1;
                     if reason != Reason::Paused {
-                        self.timers.set(until, Timer::Due(key));
+                        self.timers.set(until.at(), Timer::Due(key));
                     }
                 }
                 UnitPhase::Running => {}

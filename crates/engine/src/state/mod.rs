@@ -50,7 +50,7 @@ pub(crate) use ready::{Rank, ReadyIndex};
 pub(crate) use requests::{RequestEntry, RequestTable};
 pub(crate) use run::{Fan, Run, RunEntry, Status, StepLink, WHOLE};
 pub(crate) use runs::RunTable;
-pub(crate) use task::{Array, Extra, Task, Unit, UnitPhase};
+pub(crate) use task::{Array, Extra, Task, Unit, UnitPhase, Until};
 pub(crate) use task_table::TaskTable;
 pub(crate) use timers::{Timer, Timers};
 pub(crate) use worker::{PollState, Worker};
