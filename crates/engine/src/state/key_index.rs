@@ -11,8 +11,8 @@ use super::snug::{make_room, return_room};
 use crate::id::TaskId;
 use crate::limits::TASK_IDS;
 
-/// Tasks of a bucket on average; the longest has two or three times as many. Splitting one takes some
-/// ten microseconds, and its own memory is hardly more than a hundredth of what it holds.
+/// Tasks of a bucket on average; the longest has twice as many. Few enough to split one within some
+/// ten microseconds, and enough that the list itself is little beside what is in it.
 const BUCKET: u64 = 128;
 /// Below so many tasks of a bucket on average, buckets are joined again: far enough from
 /// [`BUCKET`], so that none is split and joined by turns.
