@@ -262,7 +262,7 @@ impl State {
                 reason: reason @ Reason::Paused,
                 ..
             } => (Phase::Scheduled, reason, None),
-            UnitPhase::Scheduled { until, reason } => (Phase::Scheduled, reason, Some(until)),
+            UnitPhase::Scheduled { until, reason } => (Phase::Scheduled, reason, Some(until.at())),
             UnitPhase::Running => (Phase::Running, Reason::None, None),
         };
         TaskView {

@@ -29,7 +29,7 @@ pub enum Mutant {
     OrphansLeftRunning,
     /// A worker reports the end of an attempt when it has told it to stop.
     EndReportedEarly,
-    /// Dedup keys are missing from the store.
+    /// Dedup keys of ended tasks and of runs are missing from the store.
     DedupNotStored,
     /// Answered request ids are missing from the store.
     RequestsNotStored,

@@ -9,7 +9,7 @@ use crate::id::TaskId;
 use crate::planted::{Bug, planted};
 use crate::run::{NewRun, RunId, RunPhase};
 use crate::state::{
-    Archive, DedupEntry, EntryKey, RUN_KEYS, Run, RunEntry, State, Status, Timer, Workflow,
+    Archive, DedupEntry, EntryKey, RUN_KEYS, Run, RunEntry, State, Status, Timer, Workflow, short,
 };
 use crate::time::Timestamp;
 use crate::workflow::{Version, WorkflowId};
@@ -131,7 +131,7 @@ impl State {
         if let Some(key) = new.key.filter(|_| !planted(Bug::RunKeyForgotten)) {
             let entry = DedupEntry {
                 task: TaskId(id.0),
-                content: key.content,
+                content: short(key.content),
                 ended_at: None,
             };
             self.dedup.insert(RUN_KEYS, key.id, entry);

@@ -6,7 +6,8 @@ use crate::id::{Key, TaskId};
 use crate::policy::Policy;
 use crate::reason::{Phase, Reason};
 use crate::state::{
-    Array, DedupEntry, EntryKey, Extra, RequestEntry, State, StepLink, Task, Timer, Unit, UnitPhase,
+    Array, Claim, EntryKey, Extra, RequestEntry, State, StepLink, Task, Timer, Unit, UnitPhase,
+    Until, short,
 };
 use crate::time::Timestamp;
 
@@ -62,19 +63,19 @@ impl State {
     ) {
         let new = &accepted.task;
         let scheduled = new.not_before.filter(|until| *until > at);
-        let array = new.count.map(|count| Array {
-            count,
-            ..Array::default()
+        let array = new.count.map(|count| {
+            Box::new(Array {
+                count,
+                ..Array::default()
+            })
         });
         let rare = !new.affinity.is_empty()
-            || new.dedup.is_some()
             || new.expires_at.is_some()
             || array.is_some()
             || step.is_some();
         let extra = rare.then(|| {
             Box::new(Extra {
                 affinity: new.affinity.clone(),
-                dedup: new.dedup.map(|(key, _)| key),
                 expires_at: new.expires_at,
                 expired: false,
                 array,
@@ -83,7 +84,7 @@ impl State {
         });
         let phase = match scheduled {
             Some(until) => UnitPhase::Scheduled {
-                until,
+                until: Until::new(until),
                 reason: Reason::Delayed,
             },
             None => UnitPhase::Queued(Reason::None),
@@ -99,16 +100,15 @@ impl State {
             extra,
         };
         self.arm_expiry(id, &task);
+        if id.0 < self.meta.next_task {
+            // No journal gives an id twice; a key must not be left behind when one does.
+            self.unclaim(id);
+        }
         self.tasks.insert(id, task);
         self.touch(EntryKey::Task(id));
         if let Some((key, content)) = new.dedup {
-            let entry = DedupEntry {
-                task: id,
-                content,
-                ended_at: None,
-            };
-            self.dedup.insert(accepted.group, key, entry);
-            self.touch(EntryKey::Dedup(accepted.group, key));
+            let content = short(content);
+            self.claim(id, Claim { key, content });
         }
         let units = u64::from(new.count.unwrap_or(1));
         match scheduled {
@@ -152,7 +152,7 @@ impl State {
             return;
         };
         if task.array().is_some() && key.index().is_none() {
-            self.array_due(key.task(), until);
+            self.array_due(key.task(), until.at());
         } else {
             self.unqueue(key);
             self.enqueue(key, Reason::None);
@@ -262,10 +262,9 @@ impl State {
         unit.rounds = u16::try_from(*rounds).unwrap_or(u16::MAX).max(1);
         let id = key.task();
         if self.tasks.get(id).is_none() {
-            let array = key.index().map(|_| Array::default());
+            let array = key.index().map(|_| Box::default());
             let extra = Extra {
                 affinity: affinity.clone(),
-                dedup: *dedup,
                 expires_at: None,
                 expired: false,
                 array,
@@ -282,9 +281,13 @@ impl State {
                 extra: Some(Box::new(extra)),
             };
             self.tasks.insert(id, task);
-            if let Some(dedup) = dedup {
-                self.dedup.revive(*group, *dedup, id);
-                self.touch(EntryKey::Dedup(*group, *dedup));
+            // A key that stands for another task by now, or for none, is lost for good.
+            if let Some(key) = *dedup
+                && let Some(entry) = self.dedup.entry(*group, key)
+                && entry.task == id
+            {
+                let content = entry.content;
+                self.claim(id, Claim { key, content });
             }
         }
         if let (Some(index), Some(task)) = (key.index(), self.tasks.get_mut(id))

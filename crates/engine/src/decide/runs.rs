@@ -14,7 +14,7 @@ use crate::rejection::Rejection;
 use crate::run::{
     Closing, NewRun, RunId, RunKey, RunPhase, RunReason, StartRun, StepOutcome, StepReason, Which,
 };
-use crate::state::{RUN_KEYS, Run, State, Status};
+use crate::state::{RUN_KEYS, Run, State, Status, short};
 use crate::time::Timestamp;
 use crate::workflow::{Node, Version, WorkflowId};
 
@@ -79,7 +79,7 @@ fn only(run: RunId) -> Ids {
 fn known(state: &State, now: Timestamp, key: Option<RunKey>) -> Result<Option<RunId>, Rejection> {
     let Some(key) = key else { return Ok(None) };
     match state.dedup.get(RUN_KEYS, key.id, now) {
-        Some(entry) if entry.content == key.content => Ok(Some(RunId(entry.task.0))),
+        Some(entry) if entry.content == short(key.content) => Ok(Some(RunId(entry.task.0))),
         Some(entry) => Err(Rejection::RunKeyConflict {
             existing: RunId(entry.task.0),
         }),

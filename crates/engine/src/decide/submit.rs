@@ -11,7 +11,7 @@ use crate::limits;
 use crate::planted::{Bug, planted};
 use crate::policy::Policy;
 use crate::rejection::Rejection;
-use crate::state::State;
+use crate::state::{State, short};
 use crate::time::Timestamp;
 
 pub(super) fn submit(
@@ -210,12 +210,12 @@ fn find_duplicates(
         if let Some(first) = seen.insert((group, key), index) {
             return Err(Rejection::DuplicateInBatch { index, first });
         }
-        match state.dedup.get(group, key, now) {
-            Some(entry) if entry.content == content || planted(Bug::DedupContentIgnored) => {
-                existing[index] = Some(entry.task);
+        match state.stands_for(group, key, now) {
+            Some((task, known)) if known == short(content) || planted(Bug::DedupContentIgnored) => {
+                existing[index] = Some(task);
             }
-            Some(entry) => {
-                let existing: Key = entry.task.key();
+            Some((task, _)) => {
+                let existing: Key = task.key();
                 return Err(Rejection::DedupConflict { index, existing });
             }
             None => {

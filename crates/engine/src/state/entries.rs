@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    DedupEntry, Extra, Group, Held, Lease, Pod, PollState, RequestEntry, State, Task, Timer, Unit,
-    UnitPhase, Worker,
+    Claim, DedupEntry, Extra, Group, Held, Lease, Pod, PollState, RequestEntry, State, Task, Timer,
+    Unit, UnitPhase, Worker,
 };
 use crate::command::{Hello, OnLost};
 use crate::id::{Attempt, GroupId, Key, PodId, TaskId, WorkerId};
@@ -38,7 +38,7 @@ pub enum EntryKey {
     Task(TaskId),
     /// A lease in force.
     Lease(Key, Attempt),
-    /// A dedup key.
+    /// The dedup key of an ended task, or of a run.
     Dedup(GroupId, u128),
     /// An answered call.
     Request(u128),
@@ -123,6 +123,7 @@ struct TaskEntry {
     priority: u8,
     submitted_at: Timestamp,
     unit: Unit,
+    claim: Option<Claim>,
     extra: Option<Extra>,
 }
 
@@ -291,7 +292,7 @@ impl State {
     }
 
     fn task_entry(&self, id: TaskId) -> Option<TaskEntry> {
-        let task = self.tasks.get(id)?;
+        let (task, claim) = self.tasks.with_claim(id)?;
         let mut extra = task.extra.as_deref().cloned();
         if let Some(array) = extra.as_mut().and_then(|extra| extra.array.as_mut()) {
             array.live.values_mut().for_each(|unit| unit.skips = 0);
@@ -309,6 +310,7 @@ impl State {
             priority: task.priority,
             submitted_at: task.submitted_at,
             unit,
+            claim,
             extra,
         })
     }
@@ -399,6 +401,9 @@ impl State {
             extra: entry.extra.map(Box::new),
         };
         self.place_restored(id, task);
+        if let Some(claim) = entry.claim {
+            self.claim(id, claim);
+        }
         Ok(())
     }
 
@@ -417,7 +422,7 @@ impl State {
             let untouched = array.untouched();
             if let UnitPhase::Scheduled { until, .. } = task.unit.phase {
                 group.scheduled += untouched;
-                self.timers.set(until, Timer::Due(id.key()));
+                self.timers.set(until.at(), Timer::Due(id.key()));
             } else if untouched > 0 {
                 group.queued += untouched;
                 let level = group.level_mut(task.priority);
@@ -450,7 +455,7 @@ impl State {
                 UnitPhase::Scheduled { until, reason } => {
                     group.scheduled += 1;
                     if reason != Reason::Paused {
-                        self.timers.set(until, Timer::Due(key));
+                        self.timers.set(until.at(), Timer::Due(key));
                     }
                 }
                 UnitPhase::Running => {}

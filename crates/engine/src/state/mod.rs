@@ -2,13 +2,15 @@
 //!
 //! Entries (tasks, leases, groups, pods, workers, dedup keys, request ids, tokens, workflows, runs,
 //! one record of counters) are what the store keeps; `entries.rs` writes and reads them. Everything in `ready.rs`,
-//! `queue.rs` and `timers.rs` is rebuilt from them.
+//! `queue.rs`, `timers.rs` and `key_index.rs` is rebuilt from them.
 
 mod archive;
+mod claims;
 mod dedup;
 mod dirty;
 mod entries;
 mod group;
+mod key_index;
 mod lease;
 mod plan;
 mod pod;
@@ -19,6 +21,7 @@ mod requests;
 mod run;
 mod run_entries;
 mod runs;
+mod snug;
 mod task;
 mod task_table;
 mod timers;
@@ -34,7 +37,8 @@ pub use archive::message_left;
 pub use entries::{EntryKey, RestoreError};
 
 pub(crate) use archive::Archive;
-pub(crate) use dedup::{DedupEntry, DedupTable};
+pub(crate) use claims::Claim;
+pub(crate) use dedup::{DedupEntry, DedupTable, short};
 pub(crate) use dirty::Dirty;
 pub(crate) use group::Group;
 pub(crate) use lease::Lease;
@@ -46,7 +50,7 @@ pub(crate) use ready::{Rank, ReadyIndex};
 pub(crate) use requests::{RequestEntry, RequestTable};
 pub(crate) use run::{Fan, Run, RunEntry, Status, StepLink, WHOLE};
 pub(crate) use runs::RunTable;
-pub(crate) use task::{Array, Extra, Task, Unit, UnitPhase};
+pub(crate) use task::{Array, Extra, Task, Unit, UnitPhase, Until};
 pub(crate) use task_table::TaskTable;
 pub(crate) use timers::{Timer, Timers};
 pub(crate) use worker::{PollState, Worker};

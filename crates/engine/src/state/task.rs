@@ -29,11 +29,10 @@ pub(crate) struct Task {
 #[derive(Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Extra {
     pub(crate) affinity: Vec<u64>,
-    pub(crate) dedup: Option<u128>,
     pub(crate) expires_at: Option<Timestamp>,
     /// What waited of an array when its time was over has been ended.
     pub(crate) expired: bool,
-    pub(crate) array: Option<Array>,
+    pub(crate) array: Option<Box<Array>>,
     /// The step of a run that it is.
     pub(crate) step: Option<StepLink>,
 }
@@ -68,8 +67,23 @@ pub(crate) struct Unit {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum UnitPhase {
     Queued(Reason),
-    Scheduled { until: Timestamp, reason: Reason },
+    Scheduled { until: Until, reason: Reason },
     Running,
+}
+
+/// A time that may stand at any multiple of four bytes: a task is eight bytes smaller for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[repr(Rust, packed(4))]
+pub(crate) struct Until(Timestamp);
+
+impl Until {
+    pub(crate) fn new(at: Timestamp) -> Until {
+        Until(at)
+    }
+
+    pub(crate) fn at(self) -> Timestamp {
+        self.0
+    }
 }
 
 impl Unit {
@@ -109,11 +123,11 @@ impl Array {
 
 impl Task {
     pub(crate) fn array(&self) -> Option<&Array> {
-        self.extra.as_ref()?.array.as_ref()
+        self.extra.as_ref()?.array.as_deref()
     }
 
     pub(crate) fn array_mut(&mut self) -> Option<&mut Array> {
-        self.extra.as_mut()?.array.as_mut()
+        self.extra.as_mut()?.array.as_deref_mut()
     }
 
     pub(crate) fn affinity(&self) -> &[u64] {
@@ -127,10 +141,6 @@ impl Task {
     /// The step of a run that it is.
     pub(crate) fn step(&self) -> Option<StepLink> {
         self.extra.as_ref()?.step
-    }
-
-    pub(crate) fn dedup(&self) -> Option<u128> {
-        self.extra.as_ref()?.dedup
     }
 
     /// The task's own unit, or that of an element. `None` for an untouched or ended element, and
@@ -165,6 +175,11 @@ mod tests {
 
     #[test]
     fn a_queued_task_is_small() {
-        assert!(size_of::<Task>() <= 72, "{} bytes", size_of::<Task>());
+        assert_eq!(size_of::<Option<Task>>(), 56);
+    }
+
+    #[test]
+    fn what_few_tasks_have_is_not_large_either() {
+        assert!(size_of::<Extra>() <= 80, "{} bytes", size_of::<Extra>());
     }
 }

@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use super::Task;
+use super::claims::{Claim, Claims};
 use crate::id::TaskId;
 
 const PAGE_BITS: u32 = 8;
-const PAGE: usize = 1 << PAGE_BITS;
+pub(super) const PAGE: usize = 1 << PAGE_BITS;
 
 struct Page {
     used: usize,
     slots: Vec<Option<Task>>,
+    /// Their dedup keys, if any of them has one.
+    claims: Option<Box<Claims>>,
 }
 
 /// Live tasks.
@@ -23,6 +26,17 @@ pub(crate) struct TaskTable {
 
 fn place(id: TaskId) -> (u64, usize) {
     (id.0 >> PAGE_BITS, (id.0 & (PAGE as u64 - 1)) as usize)
+}
+
+impl Page {
+    fn take_claim(&mut self, slot: usize) -> Option<Claim> {
+        let claims = self.claims.as_mut()?;
+        let claim = claims.take(slot);
+        if claims.is_empty() {
+            self.claims = None;
+        }
+        claim
+    }
 }
 
 impl TaskTable {
@@ -45,7 +59,11 @@ impl TaskTable {
         let page = self.pages.entry(page).or_insert_with(|| {
             let mut slots = Vec::with_capacity(PAGE);
             slots.resize_with(PAGE, || None);
-            Page { used: 0, slots }
+            Page {
+                used: 0,
+                slots,
+                claims: None,
+            }
         });
         if page.slots[slot].replace(task).is_none() {
             page.used += 1;
@@ -53,16 +71,41 @@ impl TaskTable {
         }
     }
 
-    pub(crate) fn remove(&mut self, id: TaskId) -> Option<Task> {
+    /// Removes a task, and with it its dedup key.
+    pub(crate) fn remove(&mut self, id: TaskId) -> Option<(Task, Option<Claim>)> {
         let (number, slot) = place(id);
         let page = self.pages.get_mut(&number)?;
         let task = page.slots[slot].take()?;
+        let claim = page.take_claim(slot);
         page.used -= 1;
         self.len -= 1;
         if page.used == 0 {
             self.pages.remove(&number);
         }
-        Some(task)
+        Some((task, claim))
+    }
+
+    /// A task and its dedup key.
+    pub(crate) fn with_claim(&self, id: TaskId) -> Option<(&Task, Option<Claim>)> {
+        let (page, slot) = place(id);
+        let page = self.pages.get(&page)?;
+        let claims = page.claims.as_ref();
+        let claim = claims.and_then(|claims| claims.get(slot));
+        Some((page.slots[slot].as_ref()?, claim))
+    }
+
+    /// Gives a task a dedup key.
+    pub(crate) fn set_claim(&mut self, id: TaskId, claim: Claim) {
+        let (page, slot) = place(id);
+        if let Some(page) = self.pages.get_mut(&page) {
+            page.claims.get_or_insert_default().set(slot, claim);
+        }
+    }
+
+    /// Takes its dedup key from a task.
+    pub(crate) fn take_claim(&mut self, id: TaskId) -> Option<Claim> {
+        let (page, slot) = place(id);
+        self.pages.get_mut(&page)?.take_claim(slot)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (TaskId, &Task)> {

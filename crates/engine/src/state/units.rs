@@ -1,6 +1,6 @@
 //! Moving units in and out of their group's queues and counters.
 
-use super::{EntryKey, State, Task, Timer, Unit, UnitPhase};
+use super::{EntryKey, State, Task, Timer, Unit, UnitPhase, Until};
 use crate::id::{GroupId, Key, TaskId};
 use crate::planted::{Bug, planted};
 use crate::reason::{Phase, Reason};
@@ -36,7 +36,7 @@ impl State {
     fn hold(&mut self, key: Key) {
         // It waits for no time, so no timer is set.
         let held = UnitPhase::Scheduled {
-            until: Timestamp(u64::MAX),
+            until: Until::new(Timestamp(u64::MAX)),
             reason: Reason::Paused,
         };
         if let Some((group, _, _)) = self.set_phase(key, held)
@@ -93,7 +93,10 @@ impl State {
 
     /// A unit waits for a time.
     pub(crate) fn schedule(&mut self, key: Key, until: Timestamp, reason: Reason) {
-        let phase = UnitPhase::Scheduled { until, reason };
+        let phase = UnitPhase::Scheduled {
+            until: Until::new(until),
+            reason,
+        };
         let Some((group, _, _)) = self.set_phase(key, phase) else {
             return;
         };
@@ -130,7 +133,7 @@ impl State {
         match phase {
             UnitPhase::Queued(_) => self.leave_queue(key, group),
             UnitPhase::Scheduled { until, .. } => {
-                self.timers.clear(until, Timer::Due(key));
+                self.timers.clear(until.at(), Timer::Due(key));
                 if let Some(group) = self.groups.get_mut(group.0 as usize) {
                     group.scheduled = group.scheduled.saturating_sub(1);
                 }
@@ -182,7 +185,7 @@ impl State {
             return 0;
         };
         if let UnitPhase::Scheduled { until, .. } = phase {
-            self.timers.clear(until, Timer::Due(id.key()));
+            self.timers.clear(until.at(), Timer::Due(id.key()));
             group.scheduled = group.scheduled.saturating_sub(untouched);
             return untouched;
         }
@@ -234,7 +237,7 @@ impl State {
 
     /// Removes a task with everything that is kept because of it.
     pub(crate) fn forget_task(&mut self, id: TaskId, at: Timestamp) {
-        let Some(task) = self.tasks.remove(id) else {
+        let Some((task, claim)) = self.tasks.remove(id) else {
             return;
         };
         self.policies.release(task.policy);
@@ -243,15 +246,15 @@ impl State {
         }
         if let UnitPhase::Scheduled { until, .. } = task.unit.phase {
             // A delayed array whose elements were all ended before it was due.
-            self.timers.clear(until, Timer::Due(id.key()));
+            self.timers.clear(until.at(), Timer::Due(id.key()));
         }
-        if let Some(dedup) = task.dedup() {
+        if let Some(claim) = claim {
             let kept_from = match planted(Bug::DedupForgottenAtEnd) {
                 true => Timestamp(0),
                 false => at,
             };
-            self.dedup.end(task.group, dedup, id, kept_from);
-            self.touch(EntryKey::Dedup(task.group, dedup));
+            self.dedup.outlive(task.group, claim, id, kept_from);
+            self.touch(EntryKey::Dedup(task.group, claim.key));
         }
         if task.stored {
             self.dirty.remove(EntryKey::Task(id));

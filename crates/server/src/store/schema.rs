@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Version of the tables and of every value in them, the engine's entries included.
-pub(super) const FORMAT: i64 = 4;
+pub(super) const FORMAT: i64 = 5;
 
 /// `Capt` in ASCII: what `file` and the store itself know such a file by.
 pub(super) const APPLICATION_ID: i64 = 0x4361_7074;

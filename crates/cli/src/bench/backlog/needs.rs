@@ -11,7 +11,7 @@ use crate::talk::say;
 /// Memory of the server for each queued task, rounded up.
 const MEMORY_PER_TASK: u64 = 300;
 /// What its dedup key adds.
-const MEMORY_PER_KEY: u64 = 200;
+const MEMORY_PER_KEY: u64 = 40;
 /// Memory of the server, the workers and the client besides.
 const MEMORY_BESIDES: u64 = 1 << 30;
 /// Bytes of the store for each task, rounded up.
@@ -73,7 +73,7 @@ mod tests {
         let plain = Needs::of(&plan);
         plan.dedup_keys = true;
         let keyed = Needs::of(&plan);
-        assert_eq!(keyed.memory - plain.memory, 200_000_000);
+        assert_eq!(keyed.memory - plain.memory, 40_000_000);
         assert_eq!(keyed.disk, plain.disk);
         assert_eq!(gib(3 << 29), "1.5 GiB");
     }
