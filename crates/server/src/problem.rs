@@ -3,7 +3,7 @@
 use capataz_api::problem::{Code, Problem};
 use capataz_api::rest::WorkflowFlaw;
 use capataz_engine::Rejection;
-use capataz_workflow::{Flaw, Refusal};
+use capataz_workflow::Refusal;
 
 use crate::convert::ConvertError;
 use crate::owner::CallError;
@@ -106,7 +106,7 @@ impl ToProblem for ConvertError {
 impl ToProblem for Refusal {
     fn to_problem(&self) -> Problem {
         let problem = Problem::new(Code::InvalidWorkflow, self.to_string());
-        let problem = problem.flaws(self.flaws.iter().map(flaw).collect());
+        let problem = problem.flaws(self.flaws.iter().map(WorkflowFlaw::from).collect());
         let Some(first) = self.flaws.first() else {
             return problem;
         };
@@ -118,17 +118,6 @@ impl ToProblem for Refusal {
             true => problem,
             false => problem.field(first.path.clone()),
         }
-    }
-}
-
-/// A flaw of a definition as callers see it.
-pub(crate) fn flaw(flaw: &Flaw) -> WorkflowFlaw {
-    WorkflowFlaw {
-        line: flaw.place.line,
-        column: flaw.place.column,
-        path: flaw.path.clone(),
-        reason: flaw.reason.to_string(),
-        hint: flaw.hint.clone(),
     }
 }
 

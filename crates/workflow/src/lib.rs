@@ -34,6 +34,7 @@
 
 pub mod limits;
 
+mod checked;
 mod compile;
 mod definition;
 mod document;
@@ -45,6 +46,7 @@ mod refusal;
 mod scope;
 mod workflow;
 
+pub use checked::checked;
 pub use compile::AddedSteps;
 pub use definition::{
     After, Backoff, Definition, ForEach, Join, On, OnConflict, Parameter, ParameterType, Repeat,

@@ -14,7 +14,9 @@ impl Report for Explanation {
         if let (Some(run), Some(step)) = (&self.run, &self.step) {
             sheet.row(["step".to_owned(), format!("{step} of run {run}")]);
         }
-        sheet.note(self.summary.clone());
+        if self.obstacles.is_empty() {
+            sheet.note(self.summary.clone());
+        }
         if let Some(remedy) = &self.remedy {
             sheet.note(format!("to change that: {remedy}"));
         }

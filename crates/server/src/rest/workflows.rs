@@ -18,7 +18,6 @@ use super::context::Context;
 use super::refusal::{Answer, not_found};
 use super::request::{Change, Definition, IdempotencyKey, NoQuery, Path, Query};
 use super::task_item::time;
-use crate::problem::flaw;
 use crate::store::{Reader, WorkflowRecord};
 use crate::workflow;
 
@@ -105,22 +104,9 @@ async fn number_of(context: &Context, name: &str, content: u128) -> Answer<u32> 
     responses((status = 200, description = "Whether it can be registered, and all that is wrong \
         with it.", body = WorkflowChecked)))]
 pub(super) async fn validate(_: NoQuery, definition: Definition) -> Answer<Json<WorkflowChecked>> {
-    Ok(Json(match workflow::compile(&definition.text) {
-        Ok(compiled) => WorkflowChecked {
-            valid: true,
-            name: Some(compiled.workflow.name().to_owned()),
-            steps: Some(compiled.workflow.steps().len() as u32),
-            flaws: Vec::new(),
-            more: 0,
-        },
-        Err(refusal) => WorkflowChecked {
-            valid: false,
-            name: None,
-            steps: None,
-            flaws: refusal.flaws.iter().map(flaw).collect(),
-            more: refusal.more,
-        },
-    }))
+    let read = workflow::compile(&definition.text);
+    let read = read.as_ref().map(|compiled| &*compiled.workflow);
+    Ok(Json(capataz_workflow::checked(read)))
 }
 
 /// Show the schema of definitions

@@ -32,7 +32,7 @@ enum Verb {
 impl Workflow {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self.verb {
-            Verb::Validate(validate) => validate.run(),
+            Verb::Validate(validate) => validate.run(context),
             Verb::Put(put) => put.run(context).await,
             Verb::List(list) => list.run(context).await,
             Verb::Show(show) => show.run(context).await,

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use capataz_workflow::Workflow;
+use capataz_api::rest::WorkflowChecked;
+use capataz_workflow::{Workflow, checked};
+use serde::Serialize;
 
-use super::print;
+use crate::commands::Context;
 use crate::failure::{Exit, Failure, Told};
+use crate::output::{Report, Sheet};
 use crate::runs::definition::{read, tell};
 
 /// Check workflow files; say everything that is wrong with them, with line and column.
@@ -22,11 +25,8 @@ pub(super) struct Validate {
 
 /// Files that are refused; why was said file by file.
 #[derive(Debug, thiserror::Error)]
-#[error("{refused} of {given} files are refused")]
-struct Refused {
-    refused: usize,
-    given: usize,
-}
+#[error("refused: {}", self.0.join(", "))]
+struct Refused(Vec<String>);
 
 impl Told for Refused {
     fn hint(&self) -> Option<String> {
@@ -34,28 +34,57 @@ impl Told for Refused {
     }
 }
 
+/// What came of checking files.
+#[derive(Serialize)]
+struct Checked {
+    files: Vec<File>,
+}
+
+/// What came of checking one.
+#[derive(Serialize)]
+struct File {
+    file: String,
+    #[serde(flatten)]
+    checked: WorkflowChecked,
+}
+
 impl Validate {
-    pub(super) fn run(&self) -> Result<Exit, Failure> {
-        let mut refused = 0;
-        for file in &self.files {
-            match Workflow::parse(&read(file)?) {
-                Ok(workflow) => {
-                    let (name, steps) = (workflow.name(), workflow.steps().len());
-                    print(&format!("{}: {name}, {steps} steps\n", file.display()))?;
-                }
-                Err(refusal) => {
-                    refused += 1;
-                    tell(file, &refusal);
-                }
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let mut files = Vec::with_capacity(self.files.len());
+        for path in &self.files {
+            let read = Workflow::parse(&read(path)?);
+            if let Err(refusal) = &read {
+                tell(path, refusal);
             }
+            files.push(File {
+                file: path.display().to_string(),
+                checked: checked(read.as_ref()),
+            });
         }
-        match refused {
-            0 => Ok(Exit::Success),
-            refused => Err(Refused {
-                refused,
-                given: self.files.len(),
-            }
-            .into()),
+        let refused = files.iter().filter(|file| !file.checked.valid);
+        let refused: Vec<String> = refused.map(|file| file.file.clone()).collect();
+        context.output.show(&Checked { files })?;
+        match refused.is_empty() {
+            true => Ok(Exit::Success),
+            false => Err(Refused(refused).into()),
         }
+    }
+}
+
+impl Report for Checked {
+    fn sheet(&self) -> Sheet {
+        let mut sheet = Sheet::new(&[]);
+        let good = self.files.iter().filter(|file| file.checked.valid);
+        for File { file, checked } in good {
+            let name = checked.name.as_deref().unwrap_or_default();
+            let steps = checked.steps.unwrap_or_default();
+            sheet.note(format!("{file}: {name}, {steps} steps"));
+        }
+        sheet
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let good = self.files.iter().filter(|file| file.checked.valid);
+        good.map(|file| file.file.clone()).collect()
     }
 }
