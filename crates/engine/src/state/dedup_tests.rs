@@ -1,3 +1,5 @@
+//! Dedup keys through the lives of their tasks, and what the store is told of them.
+
 use bytes::Bytes;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The index against a map, and what it takes of memory while it grows and shrinks.
+
 use std::collections::BTreeMap;
 
 use super::*;
