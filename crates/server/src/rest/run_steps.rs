@@ -1,11 +1,13 @@
 //! Adding steps to a run that is under way.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::extract::State;
 use capataz_api::problem::{Code, Problem};
 use capataz_api::rest::{AddStepsRequest, Changed, Role};
 use capataz_engine::{Attempt, Command, Key, Rejection, RunId, Version};
-use capataz_workflow::AddedSteps;
+use capataz_workflow::{AddedSteps, Workflow};
 use serde_json::Value;
 
 use super::context::Context;
@@ -23,7 +25,9 @@ const TRIES: usize = 10;
 /// Add steps to a run
 ///
 /// For a step that runs: its task and attempt show that it is one of the run's. Operators leave
-/// these two out. The new steps may come after any step of the run.
+/// these two out. The new steps may come after any step of the run. With a worker's token they are
+/// of the token's groups, `defaults` counted in, and name no secret that the run's steps of these
+/// groups did not name before.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/steps", operation_id = "add_steps", tag = "runs",
     params(IdempotencyKey, ("id" = String, Path, description = "Such as `r17`.")),
     request_body(content = AddStepsRequest, example = json!({
@@ -32,6 +36,7 @@ const TRIES: usize = 10;
     })),
     responses(
         (status = 200, description = "The steps are part of the run.", body = Changed),
+        (status = 403, description = "A step is of a group, or has a secret, that is not the token's."),
         (status = 409, description = "The attempt holds no lease, or the run is being cancelled."),
         (status = 422, description = "The steps have flaws."),
         (status = 429, description = "The namespace is full."),
@@ -53,7 +58,7 @@ pub(super) async fn add_steps(
     }
     for _ in 0..TRIES {
         let version = followed(&context, run, proof).await?;
-        let version = Box::new(extended(&version, more.clone())?);
+        let version = Box::new(extended(&caller, &version, more.clone())?);
         let command = Command::ExtendRun { run, version };
         match context.namespace.call(once.clone().wrap(command)).await {
             Ok(called) => {
@@ -138,11 +143,51 @@ async fn followed(context: &Context, run: RunId, proof: Option<(Key, Attempt)>) 
     }
 }
 
-/// A version with more steps at its end.
-fn extended(version: &Version, more: AddedSteps) -> Answer<Version> {
+/// A version with more steps at its end, each of which the caller may add.
+fn extended(caller: &Caller, version: &Version, more: AddedSteps) -> Answer<Version> {
     let workflow = workflow::compiled(version).map_err(|refusal| {
         tracing::error!(%refusal, "the definition of a run is damaged");
         Problem::new(Code::Internal, "the definition of the run is damaged")
     })?;
-    Ok(workflow::of(workflow.extended_by(more)?).version)
+    let longer = workflow.extended_by(more)?;
+    check_added(caller, &longer, workflow.steps().len())?;
+    Ok(workflow::of(longer).version)
+}
+
+/// A step is run by whoever serves its group, with the secrets that it names. So a caller that is
+/// confined to groups adds steps of these only, and hands out no secret to them that they did not
+/// have: what the author of the run gave them is theirs already.
+fn check_added(caller: &Caller, workflow: &Workflow, before: usize) -> Result<(), Problem> {
+    if !caller.is_confined() {
+        return Ok(());
+    }
+    let known: HashSet<(&str, &str)> = (0..before)
+        .flat_map(|step| secrets(workflow, step))
+        .collect();
+    for (number, step) in (before..workflow.steps().len()).enumerate() {
+        let at = |field: &str| format!("steps[{number}].{field}");
+        if let Some(group) = &workflow.steps()[step].group {
+            caller
+                .check_group(group)
+                .map_err(|it| it.field(at("group")))?;
+        }
+        if let Some((group, secret)) = secrets(workflow, step).find(|it| !known.contains(it)) {
+            let detail = format!(
+                "no step of the run in group {group:?} had the secret {secret:?} before; \
+                a worker's token gives out no others"
+            );
+            let problem = Problem::new(Code::Forbidden, detail).field(at("env_secret"));
+            return Err(problem.got(secret));
+        }
+    }
+    Ok(())
+}
+
+/// The secrets that a step names, each with the group whose workers resolve it.
+fn secrets(workflow: &Workflow, step: usize) -> impl Iterator<Item = (&str, &str)> {
+    let group = workflow.steps()[step].group.as_deref();
+    group.into_iter().flat_map(move |group| {
+        let secrets = workflow.secrets(step);
+        secrets.map(move |secret| (group, secret))
+    })
 }
