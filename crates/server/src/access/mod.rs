@@ -14,5 +14,5 @@ mod secret;
 pub(crate) use caller::{Caller, wire_role};
 pub(crate) use check::{Access, check};
 pub(crate) use rights::{Right, right};
-pub(crate) use scope::{OwnTasks, check_task, check_worker};
+pub(crate) use scope::{OwnAttempts, check_task, check_worker};
 pub(crate) use secret::{PREFIX, Secret, hash, random_hex};
