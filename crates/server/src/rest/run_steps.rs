@@ -59,7 +59,8 @@ pub(super) async fn add_steps(
     for _ in 0..TRIES {
         let version = followed(&context, run, proof).await?;
         let version = Box::new(extended(&caller, &version, more.clone())?);
-        let command = Command::ExtendRun { run, version };
+        let by = proof;
+        let command = Command::ExtendRun { run, by, version };
         match context.namespace.call(once.clone().wrap(command)).await {
             Ok(called) => {
                 return Ok(Json(Changed {
@@ -68,6 +69,10 @@ pub(super) async fn add_steps(
             }
             // Others have added steps meanwhile, or the run is being cancelled: look again.
             Err(CallError::Rejected(Rejection::RunNotExtended { .. })) => {}
+            // Its lease was in force when the run was looked at, and is not any more.
+            Err(CallError::Rejected(Rejection::StaleLease { key, attempt })) => {
+                return Err(stale(run, (key, attempt)).into());
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -118,29 +123,28 @@ async fn was_done(context: &Context, once: &Once) -> Answer<Option<Json<Changed>
     }
 }
 
-/// What a live run follows. A step that asks must hold its lease.
+/// What a live run follows. A step that asks must hold its lease: whoever does not learns nothing of
+/// the run. The engine looks again when the steps are added.
 async fn followed(context: &Context, run: RunId, proof: Option<(Key, Attempt)>) -> Answer<Version> {
     let read = move |state: &capataz_engine::State| {
         let version = state.run_context(run).map(|run| run.version().clone());
-        let is_step = |(key, attempt): (Key, Attempt)| {
-            let of = state.step_of(key.task()).map(|(of, ..)| of);
-            of == Some(run) && state.lease_is_current(key, attempt)
-        };
-        (version, proof.is_none_or(is_step))
+        let lost = proof.filter(|(key, attempt)| !state.runs_step(run, *key, *attempt));
+        (version, lost)
     };
-    let ((version, may), _) = context.namespace.query(read).await?;
+    let ((version, lost), _) = context.namespace.query(read).await?;
     let Some(version) = version else {
         let gone = Rejection::RunNotLive { run };
         return Err(ended_or_unknown(context, run, gone).await);
     };
-    match proof {
-        Some((key, attempt)) if !may => {
-            let detail =
-                format!("attempt {attempt} of task {key} is no step of run {run} that runs now");
-            Err(Problem::new(Code::StaleLease, detail).task(key).into())
-        }
-        _ => Ok(version),
+    match lost {
+        Some(lost) => Err(stale(run, lost).into()),
+        None => Ok(version),
     }
+}
+
+fn stale(run: RunId, (key, attempt): (Key, Attempt)) -> Problem {
+    let detail = format!("attempt {attempt} of task {key} is no step of run {run} that runs now");
+    Problem::new(Code::StaleLease, detail).task(key)
 }
 
 /// A version with more steps at its end, each of which the caller may add.
