@@ -84,8 +84,10 @@ const ROUTES: &[(&str, &str, &[Role])] = &[
     ("POST", "/capataz.v1.Workers/Session", RUN),
 ];
 
-/// Routes that need no token.
-const OPEN: &[&str] = &["/livez", "/readyz", "/api/docs", "/api/openapi.json"];
+/// Routes that need no token, beside the page.
+const OPEN: &[&str] = &["/livez", "/readyz", "/api/openapi.json"];
+/// The page for people, with its scripts below it.
+const PAGE: &str = "/api/docs";
 
 /// What the table says of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -120,7 +122,15 @@ pub(crate) fn right(method: &Method, route: &str) -> Right {
 
 /// Whether a path needs no token.
 pub(crate) fn is_open(path: &str) -> bool {
-    OPEN.contains(&path) || path.starts_with("/api/docs/")
+    OPEN.contains(&path) || is_page(path)
+}
+
+/// Whether a path is of the page that shows the documentation.
+pub(super) fn is_page(path: &str) -> bool {
+    path == PAGE
+        || path
+            .strip_prefix(PAGE)
+            .is_some_and(|rest| rest.starts_with('/'))
 }
 
 #[cfg(test)]
