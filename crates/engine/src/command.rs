@@ -185,6 +185,8 @@ pub enum Command {
     ExtendRun {
         /// Which.
         run: RunId,
+        /// The attempt of a step that asks: it must hold its lease. None when an operator asks.
+        by: Option<(Key, Attempt)>,
         /// Its version with more steps at the end.
         version: Box<Version>,
     },

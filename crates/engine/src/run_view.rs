@@ -1,6 +1,6 @@
 //! What can be seen of workflows and runs from outside, and what keeps a run from going on.
 
-use crate::id::{Key, TaskId};
+use crate::id::{Attempt, Key, TaskId};
 use crate::reason::Phase;
 use crate::run::{RunId, RunPhase, RunReason};
 use crate::state::{Run, State, Status, StepLink, Task, UnitPhase, Workflow};
@@ -197,6 +197,12 @@ impl State {
             run, step, element, ..
         } = self.tasks.get(task).and_then(Task::step)?;
         Some((run, step, element))
+    }
+
+    /// Whether an attempt of a step of the run holds its lease, and its task is undecided.
+    pub fn runs_step(&self, run: RunId, key: Key, attempt: Attempt) -> bool {
+        let of = self.step_of(key.task()).map(|(of, ..)| of);
+        of == Some(run) && self.lease_is_current(key, attempt)
     }
 
     /// The name of a workflow that is registered or has a live run.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::chance::Chance;
 use crate::client::{CallId, Kind, Told};
 use crate::covered::Covered;
+use crate::ledger::Ledger;
 use crate::spoken::Spoken;
 use crate::world::World;
 
@@ -34,6 +35,14 @@ pub(crate) struct AddAsk {
     pub(crate) numbers: Vec<u64>,
     /// What they are drawn from.
     seed: u64,
+}
+
+impl AddAsk {
+    /// Whether the attempt that asks holds its lease, as far as is on record.
+    pub(crate) fn is_current(&self, ledger: &Ledger) -> bool {
+        let lease = ledger.lease(self.key);
+        lease.is_some_and(|lease| lease.attempt == self.attempt && !lease.revoked)
+    }
 }
 
 /// How the run stands, as the owner sees it.
@@ -106,12 +115,9 @@ impl World {
         let spoken = Arc::clone(&self.master.spoken);
         self.input(Input::Query(Box::new(move |state, _| {
             let run = RunId(ask.run);
-            let is_step = state
-                .step_of(ask.key.task())
-                .is_some_and(|(of, ..)| of == run);
             let followed = Followed {
                 version: state.run_context(run).map(|run| run.version().clone()),
-                is_current: is_step && state.lease_is_current(ask.key, ask.attempt),
+                is_current: state.runs_step(run, ask.key, ask.attempt),
             };
             Box::new(move || {
                 let mut spoken = spoken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,6 +141,7 @@ impl World {
         };
         let extend = Command::ExtendRun {
             run: RunId(ask.run),
+            by: Some((ask.key, ask.attempt)),
             version: Box::new(version),
         };
         let command = Command::Once {
@@ -151,10 +158,8 @@ impl World {
 
     /// Steps are refused to a run that is over, and to an attempt that holds no lease.
     fn refuse_steps(&mut self, id: CallId, ask: &AddAsk) {
-        let lease = self.ledger.lease(ask.key);
-        let in_force = lease.is_some_and(|lease| lease.attempt == ask.attempt && !lease.revoked);
         // Who has been deposed knows a prefix.
-        if in_force && !self.is_superseded() {
+        if ask.is_current(&self.ledger) && !self.is_superseded() {
             return self.violate(format!("steps are refused to a step that runs: {ask:?}"));
         }
         self.ledger.cover(Covered::AdditionsRefused);

@@ -307,6 +307,11 @@ fn refused(
                 (false, _) => Err(format!("run {run} lives on record: {error}")),
             }
         }
+        // The lease was lost since it was looked at.
+        CallError::Rejected(Rejection::StaleLease { .. }) => match kind {
+            Kind::AddSteps(ask) if superseded || !ask.is_current(ledger) => Ok(Told::Refused),
+            _ => Err(format!("refused: {error}")),
+        },
         // Others have added steps meanwhile, or it is being cancelled: it looks again.
         CallError::Rejected(Rejection::RunNotExtended { .. })
             if matches!(kind, Kind::AddSteps(_)) =>

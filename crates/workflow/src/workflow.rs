@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use capataz_api::{Span, limits as task_limits};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::compile::{self, Programs, Settings};
 use crate::definition::{Definition, Join, On, OnConflict, StepDefinition};
@@ -129,6 +129,16 @@ impl Workflow {
     /// The graph, in the order of the document.
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// The names of the secrets that a step's task is given, those of `defaults` counted in.
+    pub fn secrets(&self, step: usize) -> impl Iterator<Item = &str> {
+        let named = self.programs[step].fixed.get("env_secret");
+        // A list of names, or an object of names by variable.
+        let list = named.and_then(Value::as_array).into_iter().flatten();
+        let object = named.and_then(Value::as_object).into_iter();
+        list.chain(object.flat_map(Map::values))
+            .filter_map(Value::as_str)
     }
 
     /// 1 to 9, 9 most urgent: orders runs.

@@ -85,7 +85,7 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decisio
         Command::PauseRun { run, on } => runs::pause(state, now, run, on),
         Command::CancelRun { run, note } => runs::cancel(state, now, run, note),
         Command::Reopen(reopening) => reopen::reopen(state, now, reopening),
-        Command::ExtendRun { run, version } => runs::extend(state, now, run, *version),
+        Command::ExtendRun { run, by, version } => runs::extend(state, now, run, by, *version),
         Command::AdvanceWorkflow { workflow } => Ok(workflows::advance(state, now, workflow)),
         Command::AdvanceRun { run } => runs::advance(state, now, run),
         Command::BeginStep { run, step, begin } => steps::begin(state, now, run, step, begin),

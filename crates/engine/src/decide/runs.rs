@@ -6,7 +6,7 @@ use super::settings::check_room;
 use super::{answered, check_range, done, workflows};
 use crate::command::{Answer, Decision, Ids};
 use crate::event::Change;
-use crate::id::TaskId;
+use crate::id::{Attempt, Key, TaskId};
 use crate::limits;
 use crate::planted::{Bug, planted};
 use crate::reason::{Phase, Reason};
@@ -311,14 +311,19 @@ fn followed(
     workflows::place(state, name.unwrap_or_default(), version, false, changes)
 }
 
-/// Adds steps to a run: its version with more steps at the end.
+/// Adds steps to a run: its version with more steps at the end. A step that asks may have lost its
+/// lease since its caller looked, so it is looked at here.
 pub(super) fn extend(
     state: &State,
     now: Timestamp,
     id: RunId,
+    by: Option<(Key, Attempt)>,
     version: Version,
 ) -> Result<Decision, Rejection> {
     let run = live(state, id)?;
+    if let Some((key, attempt)) = by.filter(|(key, attempt)| !state.runs_step(id, *key, *attempt)) {
+        return Err(Rejection::StaleLease { key, attempt });
+    }
     let (known, all) = (run.plan.nodes(), &version.graph.steps);
     // An old step may have to keep its output from now on, for a new one.
     let same = |(old, new): (&Node, &Node)| {

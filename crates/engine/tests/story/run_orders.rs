@@ -53,12 +53,13 @@ pub(super) fn reopening(line: &Line, archive: Option<Bytes>) -> Reopening {
     }
 }
 
-/// Adds steps to the workflow of a run.
-pub(super) fn extension(run: RunId, before: &Version, more: &str) -> Command {
+/// Adds steps to the workflow of a run; an attempt that is named asks for it.
+pub(super) fn extension(line: &Line, run: RunId, before: &Version, more: &str) -> Command {
     let mut text = String::from_utf8_lossy(&before.definition).into_owned();
     write!(text, ";{more}").expect("a text takes more text");
     Command::ExtendRun {
         run,
+        by: line.says("task").then(|| line.token()),
         version: Box::new(Version {
             settings: before.settings.clone(),
             ..version(&Line::parse(""), &text)

@@ -135,11 +135,12 @@ impl Stage {
                 let reopening = run_orders::reopening(&line, archive);
                 self.carry_out(Command::Reopen(reopening))
             }
-            ["extend", "run", run] => {
+            ["extend", "run", run, ..] => {
                 let context = self.witness.state.run_context(run_id(run));
                 let before = context.map(|context| context.version().clone());
                 let (before, more) = (before.expect("it lives"), graph.expect("more steps"));
-                self.carry_out(run_orders::extension(run_id(run), &before, more))
+                let command = run_orders::extension(&line, run_id(run), &before, more);
+                self.carry_out(command)
             }
             ["join", name, ..] => self.carry_out(Command::Join(orders::hello(name, &line))),
             _ => {

@@ -85,8 +85,10 @@ const ROUTES: &[(&str, &str, &[Role])] = &[
     ("POST", "/capataz.v1.Workers/Session", RUN),
 ];
 
-/// Routes that need no token.
-const OPEN: &[&str] = &["/livez", "/readyz", "/api/docs", "/api/openapi.json"];
+/// Routes that need no token, beside the page.
+const OPEN: &[&str] = &["/livez", "/readyz", "/api/openapi.json"];
+/// The page for people, with its scripts below it.
+const PAGE: &str = "/api/docs";
 
 /// What the table says of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -121,11 +123,21 @@ pub(crate) fn right(method: &Method, route: &str) -> Right {
 
 /// Whether a path needs no token.
 pub(crate) fn is_open(path: &str) -> bool {
-    OPEN.contains(&path) || path.starts_with("/api/docs/")
+    OPEN.contains(&path) || is_page(path)
+}
+
+/// Whether a path is of the page that shows the documentation.
+pub(super) fn is_page(path: &str) -> bool {
+    path == PAGE
+        || path
+            .strip_prefix(PAGE)
+            .is_some_and(|rest| rest.starts_with('/'))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
 
     #[test]
@@ -137,9 +149,63 @@ mod tests {
         assert_eq!(right(&Method::HEAD, "/api/v1/tasks"), Right::Roles(READ));
     }
 
+    const FOR_READERS: &str = include_str!("../../../../docs/concepts/threat-model.md");
+    /// What stands on the page for every `GET` that has no row of its own.
+    const EVERY_GET: (&str, &str) = ("GET", "/api/v1/*");
+
+    /// The page's table: which roles may use the routes of each row.
+    fn told() -> BTreeMap<(&'static str, String), BTreeSet<&'static str>> {
+        let (_, page) = FOR_READERS
+            .split_once("## What each role may do")
+            .expect("the table");
+        let rows = page.lines().skip_while(|line| !line.starts_with('|'));
+        let cells = |row: &'static str| row.trim_matches('|').split('|').map(str::trim);
+        let mut rows = rows.take_while(|line| line.starts_with('|')).map(cells);
+        let roles: Vec<&str> = rows.next().expect("a head").skip(2).collect();
+        let mut told = BTreeMap::new();
+        for mut row in rows.skip(1) {
+            let routes = row.nth(1).expect("routes").split('`').skip(1).step_by(2);
+            let may = roles.iter().zip(row).filter(|(_, may)| !may.is_empty());
+            let may: BTreeSet<&str> = may.map(|(role, _)| *role).collect();
+            for route in routes {
+                assert!(
+                    told.insert(written_out(route), may.clone()).is_none(),
+                    "{route}"
+                );
+            }
+        }
+        told
+    }
+
+    /// A route of the page as the table here has it.
+    fn written_out(route: &'static str) -> (&'static str, String) {
+        match route.split_once(' ').expect("a method and a path") {
+            ("gRPC", path) => ("POST", format!("/capataz.v1.{path}")),
+            (method, "*") => (method, EVERY_GET.1.to_owned()),
+            (method, path) => (method, format!("/api/v1{path}")),
+        }
+    }
+
+    #[test]
+    fn the_page_for_readers_says_the_same() {
+        let mut told = told();
+        let gets = told.remove(&(EVERY_GET.0, EVERY_GET.1.to_owned()));
+        let gets = gets.expect("a row for every other GET");
+        for (method, route, roles) in ROUTES {
+            let roles: BTreeSet<&str> = roles.iter().map(|role| role.as_str()).collect();
+            let row = told.remove(&(*method, (*route).to_owned()));
+            let may = row.unwrap_or_else(|| match *method {
+                "GET" => gets.clone(),
+                _ => panic!("the page lacks {method} {route}"),
+            });
+            assert_eq!(may, roles, "{method} {route}");
+        }
+        assert!(told.is_empty(), "there are no such routes: {told:?}");
+    }
+
     #[test]
     fn an_admin_may_everything_and_no_route_is_there_twice() {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for (method, route, roles) in ROUTES {
             assert!(roles.contains(&Admin), "{method} {route}");
             assert!(seen.insert((method, route)), "{method} {route}");

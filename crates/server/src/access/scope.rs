@@ -1,16 +1,18 @@
 //! What a caller that is confined to some groups may touch. Its role says which routes it may use;
 //! this says on whose tasks.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use capataz_api::problem::{Code, Problem};
-use capataz_engine::{Key, TaskId};
+use capataz_engine::{Key, State, TaskId, WorkerId};
 
 use super::Caller;
 use crate::namespace::Namespace;
+use crate::owner::{CallError, Token};
 use crate::problem::ToProblem;
 
-/// Tasks that one session remembers the groups of before it forgets them all.
+/// Attempts that one session remembers before it forgets them all: more than a worker runs at once.
+/// Forgotten, those that have ended say no more.
 const REMEMBERED: usize = 10_000;
 
 /// Refuses a worker that serves a foreign group, or takes the name of one that does: it would end
@@ -28,7 +30,7 @@ pub(crate) async fn check_worker(
         caller.check_group(group)?;
     }
     let wanted = name.to_owned();
-    let read = move |state: &capataz_engine::State| {
+    let read = move |state: &State| {
         let view = state.worker_view(state.worker_id(&wanted)?)?;
         Some(view.groups)
     };
@@ -62,7 +64,7 @@ pub(crate) async fn check_task(
 
 /// The group of a task, ended ones included.
 async fn group_of(namespace: &Namespace, task: TaskId) -> Result<Option<String>, Problem> {
-    let read = move |state: &capataz_engine::State| state.task_view(task.key());
+    let read = move |state: &State| state.task_view(task.key());
     let (live, position) = namespace.query(read).await.map_err(|e| e.to_problem())?;
     if let Some(view) = live {
         return Ok(Some(view.group));
@@ -84,24 +86,39 @@ async fn group_of(namespace: &Namespace, task: TaskId) -> Result<Option<String>,
     Ok(record.map(|record| record.group))
 }
 
-/// Remembers for one session which tasks are its caller's.
+/// What one session knows of which attempts are its worker's. Only of these it may say what they
+/// print: those that the worker holds, and those that it held when it first spoke of them, whose last
+/// chunks may come after their end.
 #[derive(Default)]
-pub(crate) struct OwnTasks(HashMap<TaskId, bool>);
+pub(crate) struct OwnAttempts(HashSet<Token>);
 
-impl OwnTasks {
-    /// Whether the caller may touch the task.
-    pub(crate) async fn has(&mut self, namespace: &Namespace, caller: &Caller, key: Key) -> bool {
-        if !caller.is_confined() {
-            return true;
-        }
-        if let Some(own) = self.0.get(&key.task()) {
-            return *own;
-        }
-        let own = check_task(namespace, caller, key).await.is_ok();
+impl OwnAttempts {
+    /// Finds out about attempts that the session has not spoken of yet.
+    pub(crate) async fn learn(
+        &mut self,
+        namespace: &Namespace,
+        worker: WorkerId,
+        spoken_of: impl Iterator<Item = Token>,
+    ) -> Result<(), CallError> {
         if self.0.len() >= REMEMBERED {
             self.0.clear();
         }
-        self.0.insert(key.task(), own);
-        own
+        let mut new: Vec<Token> = spoken_of.filter(|token| !self.0.contains(token)).collect();
+        new.dedup();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let held = move |state: &State| {
+            new.retain(|(key, attempt)| state.lease_holder(*key, *attempt) == Some(worker));
+            new
+        };
+        let (held, _) = namespace.query(held).await?;
+        self.0.extend(held);
+        Ok(())
+    }
+
+    /// Whether the attempt is the worker's.
+    pub(crate) fn has(&self, token: Token) -> bool {
+        self.0.contains(&token)
     }
 }

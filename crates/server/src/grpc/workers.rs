@@ -14,10 +14,11 @@ use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{stopped, wire_problem};
-use crate::access::{Caller, OwnTasks, check_worker};
+use crate::access::{Caller, OwnAttempts, check_worker};
 use crate::convert;
 use crate::namespace::Namespace;
 use crate::owner::{Input, LeasedTask, Session, SessionMessage, Token};
+use crate::store::LogPiece;
 
 /// How long a worker may take to say hello after it connected.
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);
@@ -68,8 +69,7 @@ impl proto::workers_server::Workers for WorkersService {
         let reader = Reader {
             namespace: self.namespace.clone(),
             number,
-            caller,
-            own: OwnTasks::default(),
+            own: OwnAttempts::default(),
         };
         tokio::spawn(reader.run(inbound, worker));
         let writer = Writer {
@@ -88,8 +88,7 @@ impl proto::workers_server::Workers for WorkersService {
 struct Reader {
     namespace: Namespace,
     number: u64,
-    caller: Caller,
-    own: OwnTasks,
+    own: OwnAttempts,
 }
 
 impl Reader {
@@ -145,25 +144,35 @@ impl Reader {
                 self.namespace
                     .send(Input::Command(announced, Box::new(|_| {})));
             }
-            worker_frame::Frame::Logs(logs) => self.keep_logs(logs).await,
+            worker_frame::Frame::Logs(logs) => self.keep_logs(worker, logs).await,
             worker_frame::Frame::Hello(_) | worker_frame::Frame::Goodbye(_) => {}
         }
     }
 
-    async fn keep_logs(&mut self, logs: proto::LogChunks) {
-        let store = self.namespace.logs().clone();
-        let mut chunks = Vec::with_capacity(logs.chunks.len());
+    /// Keeps what the worker's own attempts print. Of any other it would be forged, and of one that
+    /// was never given nothing would ever remove it.
+    async fn keep_logs(&mut self, worker: WorkerId, logs: proto::LogChunks) {
+        let mut chunks: Vec<LogPiece<Bytes>> = Vec::with_capacity(logs.chunks.len());
         for chunk in logs.chunks {
-            let Some((key, attempt)) = chunk.token.as_ref().map(convert::token) else {
-                continue;
-            };
-            if !self.own.has(&self.namespace, &self.caller, key).await {
-                tracing::warn!(task = %key, "logs of a task of another group");
-                continue;
+            if let Some((key, attempt)) = chunk.token.as_ref().map(convert::token) {
+                let stream = chunk.stream();
+                chunks.push((key, attempt, stream, chunk.offset, chunk.data));
             }
-            let stream = chunk.stream();
-            chunks.push((key, attempt, stream, chunk.offset, chunk.data));
         }
+        let spoken_of = chunks.iter().map(|(key, attempt, ..)| (*key, *attempt));
+        if let Err(error) = self.own.learn(&self.namespace, worker, spoken_of).await {
+            return tracing::warn!(%error, "logs could not be kept");
+        }
+        let all = chunks.len();
+        chunks.retain(|(key, attempt, ..)| self.own.has((*key, *attempt)));
+        if chunks.len() < all {
+            let foreign = all - chunks.len();
+            tracing::warn!(
+                foreign,
+                "logs of attempts that are not the worker's are dropped"
+            );
+        }
+        let store = self.namespace.logs().clone();
         let kept = tokio::task::spawn_blocking(move || store.append(&chunks));
         match kept.await {
             Ok(Ok(())) => {}

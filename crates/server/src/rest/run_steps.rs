@@ -1,11 +1,13 @@
 //! Adding steps to a run that is under way.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::extract::State;
 use capataz_api::problem::{Code, Problem};
 use capataz_api::rest::{AddStepsRequest, Changed, Role};
 use capataz_engine::{Attempt, Command, Key, Rejection, RunId, Version};
-use capataz_workflow::AddedSteps;
+use capataz_workflow::{AddedSteps, Workflow};
 use serde_json::Value;
 
 use super::context::Context;
@@ -23,7 +25,9 @@ const TRIES: usize = 10;
 /// Add steps to a run
 ///
 /// For a step that runs: its task and attempt show that it is one of the run's. Operators leave
-/// these two out. The new steps may come after any step of the run.
+/// these two out. The new steps may come after any step of the run. With a worker's token they are
+/// of the token's groups, `defaults` counted in, and name no secret that the run's steps of these
+/// groups did not name before.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/steps", operation_id = "add_steps", tag = "runs",
     params(IdempotencyKey, ("id" = String, Path, description = "Such as `r17`.")),
     request_body(content = AddStepsRequest, example = json!({
@@ -32,6 +36,7 @@ const TRIES: usize = 10;
     })),
     responses(
         (status = 200, description = "The steps are part of the run.", body = Changed),
+        (status = 403, description = "A step is of a group, or has a secret, that is not the token's."),
         (status = 409, description = "The attempt holds no lease, or the run is being cancelled."),
         (status = 422, description = "The steps have flaws."),
         (status = 429, description = "The namespace is full."),
@@ -53,8 +58,9 @@ pub(super) async fn add_steps(
     }
     for _ in 0..TRIES {
         let version = followed(&context, run, proof).await?;
-        let version = Box::new(extended(&version, more.clone())?);
-        let command = Command::ExtendRun { run, version };
+        let version = Box::new(extended(&caller, &version, more.clone())?);
+        let by = proof;
+        let command = Command::ExtendRun { run, by, version };
         match context.namespace.call(once.clone().wrap(command)).await {
             Ok(called) => {
                 return Ok(Json(Changed {
@@ -63,6 +69,10 @@ pub(super) async fn add_steps(
             }
             // Others have added steps meanwhile, or the run is being cancelled: look again.
             Err(CallError::Rejected(Rejection::RunNotExtended { .. })) => {}
+            // Its lease was in force when the run was looked at, and is not any more.
+            Err(CallError::Rejected(Rejection::StaleLease { key, attempt })) => {
+                return Err(stale(run, (key, attempt)).into());
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -113,36 +123,75 @@ async fn was_done(context: &Context, once: &Once) -> Answer<Option<Json<Changed>
     }
 }
 
-/// What a live run follows. A step that asks must hold its lease.
+/// What a live run follows. A step that asks must hold its lease: whoever does not learns nothing of
+/// the run. The engine looks again when the steps are added.
 async fn followed(context: &Context, run: RunId, proof: Option<(Key, Attempt)>) -> Answer<Version> {
     let read = move |state: &capataz_engine::State| {
         let version = state.run_context(run).map(|run| run.version().clone());
-        let is_step = |(key, attempt): (Key, Attempt)| {
-            let of = state.step_of(key.task()).map(|(of, ..)| of);
-            of == Some(run) && state.lease_is_current(key, attempt)
-        };
-        (version, proof.is_none_or(is_step))
+        let lost = proof.filter(|(key, attempt)| !state.runs_step(run, *key, *attempt));
+        (version, lost)
     };
-    let ((version, may), _) = context.namespace.query(read).await?;
+    let ((version, lost), _) = context.namespace.query(read).await?;
     let Some(version) = version else {
         let gone = Rejection::RunNotLive { run };
         return Err(ended_or_unknown(context, run, gone).await);
     };
-    match proof {
-        Some((key, attempt)) if !may => {
-            let detail =
-                format!("attempt {attempt} of task {key} is no step of run {run} that runs now");
-            Err(Problem::new(Code::StaleLease, detail).task(key).into())
-        }
-        _ => Ok(version),
+    match lost {
+        Some(lost) => Err(stale(run, lost).into()),
+        None => Ok(version),
     }
 }
 
-/// A version with more steps at its end.
-fn extended(version: &Version, more: AddedSteps) -> Answer<Version> {
+fn stale(run: RunId, (key, attempt): (Key, Attempt)) -> Problem {
+    let detail = format!("attempt {attempt} of task {key} is no step of run {run} that runs now");
+    Problem::new(Code::StaleLease, detail).task(key)
+}
+
+/// A version with more steps at its end, each of which the caller may add.
+fn extended(caller: &Caller, version: &Version, more: AddedSteps) -> Answer<Version> {
     let workflow = workflow::compiled(version).map_err(|refusal| {
         tracing::error!(%refusal, "the definition of a run is damaged");
         Problem::new(Code::Internal, "the definition of the run is damaged")
     })?;
-    Ok(workflow::of(workflow.extended_by(more)?).version)
+    let longer = workflow.extended_by(more)?;
+    check_added(caller, &longer, workflow.steps().len())?;
+    Ok(workflow::of(longer).version)
+}
+
+/// A step is run by whoever serves its group, with the secrets that it names. So a caller that is
+/// confined to groups adds steps of these only, and hands out no secret to them that they did not
+/// have: what the author of the run gave them is theirs already.
+fn check_added(caller: &Caller, workflow: &Workflow, before: usize) -> Result<(), Problem> {
+    if !caller.is_confined() {
+        return Ok(());
+    }
+    let known: HashSet<(&str, &str)> = (0..before)
+        .flat_map(|step| secrets(workflow, step))
+        .collect();
+    for (number, step) in (before..workflow.steps().len()).enumerate() {
+        let at = |field: &str| format!("steps[{number}].{field}");
+        if let Some(group) = &workflow.steps()[step].group {
+            caller
+                .check_group(group)
+                .map_err(|it| it.field(at("group")))?;
+        }
+        if let Some((group, secret)) = secrets(workflow, step).find(|it| !known.contains(it)) {
+            let detail = format!(
+                "no step of the run in group {group:?} had the secret {secret:?} before; \
+                a worker's token gives out no others"
+            );
+            let problem = Problem::new(Code::Forbidden, detail).field(at("env_secret"));
+            return Err(problem.got(secret));
+        }
+    }
+    Ok(())
+}
+
+/// The secrets that a step names, each with the group whose workers resolve it.
+fn secrets(workflow: &Workflow, step: usize) -> impl Iterator<Item = (&str, &str)> {
+    let group = workflow.steps()[step].group.as_deref();
+    group.into_iter().flat_map(move |group| {
+        let secrets = workflow.secrets(step);
+        secrets.map(move |secret| (group, secret))
+    })
 }

@@ -27,7 +27,7 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 const STREAMS: u32 = 256;
 /// Bytes of all headers of a request.
 const HEADER_BYTES: u32 = 32 << 10;
-/// How long a client may take to send its headers.
+/// How long a client may take to send its headers, once it has begun.
 const HEADER_PATIENCE: Duration = Duration::from_secs(15);
 /// How often a silent HTTP/2 connection is probed, and how long it may take to answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ pub(super) async fn listen(
 ) {
     let connections = GracefulShutdown::new();
     let server = Server {
-        builder: builder(),
+        builder: builder(HEADER_PATIENCE),
         router,
     };
     loop {
@@ -77,12 +77,12 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(header_patience: Duration) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_PATIENCE)
+        .header_read_timeout(header_patience)
         .half_close(true);
     builder
         .http2()
@@ -148,4 +148,48 @@ impl Server {
 async fn pause(error: &io::Error) {
     tracing::warn!(%error, "a connection could not be accepted");
     tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What a client hears that sends `request` and then nothing, until the server hangs up.
+    async fn heard(request: &str, header_patience: Duration) -> String {
+        let server = Server {
+            builder: builder(header_patience),
+            router: Router::new(),
+        };
+        let (mut client, stream) = tokio::io::duplex(1 << 20);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let connections = GracefulShutdown::new();
+        let served = tokio::spawn(server.serve(stream, peer, connections.watcher()));
+        let sent = client.write_all(request.as_bytes()).await;
+        sent.expect("there is room");
+        let mut heard = String::new();
+        client.read_to_string(&mut heard).await.expect("a text");
+        served.await.expect("it is over");
+        heard
+    }
+
+    #[tokio::test]
+    async fn who_does_not_finish_the_headers_is_hung_up_on() {
+        let patience = Duration::from_millis(20);
+        let heard = heard(
+            "GET /livez HTTP/1.1\r\nhost: localhost\r\nx-slow: ",
+            patience,
+        )
+        .await;
+        assert!(!heard.contains("200"), "{heard}");
+    }
+
+    #[tokio::test]
+    async fn a_request_with_too_many_headers_is_refused() {
+        let headers = "x-more: 1\r\n".repeat(101);
+        let request = format!("GET /livez HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
+        let heard = heard(&request, HEADER_PATIENCE).await;
+        assert!(heard.starts_with("HTTP/1.1 431 "), "{heard}");
+    }
 }

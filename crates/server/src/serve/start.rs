@@ -105,7 +105,8 @@ pub async fn serve(options: ServeOptions) -> Result<Running, StartError> {
     let (stop, stopped) = watch::channel(false);
     let access = Access::new(&token, address, &options.hosts, &handle);
     let router = router(handle.clone(), lease_ttl, stopped.clone())
-        .layer(axum::middleware::from_fn_with_state(access, access::check));
+        .layer(axum::middleware::from_fn_with_state(access, access::check))
+        .layer(axum::middleware::from_fn(access::tell_browsers));
     let listener = tokio::spawn(listen(
         listener,
         tls.clone(),

@@ -3,7 +3,7 @@
 use capataz_api::proto::{self, master_frame, worker_frame};
 use serde_json::{Value, json};
 
-use super::server::Server;
+use super::server::{Reply, Server};
 use super::tokens::{hello, session, try_session};
 
 fn poll(worker: &str, groups: Value) -> String {
@@ -107,6 +107,113 @@ async fn a_worker_does_not_take_the_name_of_one_of_another_group() {
     assert_eq!(status.code(), tonic::Code::PermissionDenied);
     let worker = server.get("/api/v1/workers/theirs").await.ok();
     assert_eq!(worker["groups"], json!(["yours"]));
+    server.stop().await;
+}
+
+/// Starts a run of `definition`, whose only task that is ready is of the group `mine`, and leases
+/// that. Returns a call that adds steps with the lease and a token.
+async fn holder_of_a_step<'s>(
+    server: &'s Server,
+    token: &'s str,
+    definition: Value,
+) -> impl AsyncFn(Value) -> Reply + 's {
+    let run = server.start_run(definition).await;
+    let (task, attempt) = lease(server, token, "ours", "mine").await;
+    let path = format!("/api/v1/runs/{run}/steps");
+    async move |steps: Value| {
+        let body = json!({"task": task, "attempt": attempt, "steps": steps});
+        server.send_as(token, "POST", &path, body.to_string()).await
+    }
+}
+
+fn refused(reply: &Reply, field: &str) {
+    assert_eq!((reply.status, reply.code().as_str()), (403, "forbidden"));
+    assert_eq!(reply.json()["field"], field);
+}
+
+#[tokio::test]
+async fn a_worker_adds_steps_of_its_own_groups_only() {
+    let server = Server::start().await;
+    let (mine, _) = tokens(&server).await;
+    let add = holder_of_a_step(
+        &server,
+        &mine,
+        json!({
+            "name": "both",
+            "defaults": {"group": "yours"},
+            "steps": [
+                {"id": "a", "group": "mine", "argv": ["a"]},
+                {"id": "b", "argv": ["b"], "after": ["a"]},
+            ],
+        }),
+    )
+    .await;
+    let own = json!({"id": "own", "group": "mine", "argv": ["x"]});
+    let foreign = json!({"id": "evil", "group": "yours", "argv": ["x"]});
+    refused(&add(json!([own, foreign])).await, "steps[1].group");
+    // The default of a run in which others have steps, too.
+    let of_default = json!({"id": "evil", "argv": ["x"]});
+    refused(&add(json!([of_default])).await, "steps[0].group");
+    // A group is a name, and no template.
+    let template = json!({"id": "evil", "group": "${'yours'}", "argv": ["x"]});
+    refused(&add(json!([template])).await, "steps[0].group");
+    let list = json!({"id": "evil", "group": "yours", "for_each": [1], "argv": ["x"]});
+    refused(&add(json!([list])).await, "steps[0].group");
+    let text = json!("- {id: evil, group: yours, argv: [x]}");
+    refused(&add(text).await, "steps[0].group");
+    let join = json!({"id": "join", "noop": true, "after": ["own"]});
+    add(json!([own, join])).await.ok();
+    drop(add);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_adds_steps_with_secrets_that_its_groups_steps_have() {
+    let server = Server::start().await;
+    let (mine, _) = tokens(&server).await;
+    let add = holder_of_a_step(
+        &server,
+        &mine,
+        json!({
+            "name": "secrets",
+            "defaults": {"env_secret": ["FOR_ALL"]},
+            "steps": [
+                {"id": "a", "group": "mine", "argv": ["a"]},
+                {"id": "b", "group": "mine", "argv": ["b"], "after": ["a"],
+                    "env_secret": {"PASSWORD": "DB"}},
+                {"id": "c", "group": "yours", "argv": ["c"], "after": ["b"], "env_secret": ["S3"]},
+            ],
+        }),
+    )
+    .await;
+    let step = |id: &str, secrets: Value| json!([{"id": id, "group": "mine", "argv": ["x"], "env_secret": secrets}]);
+    // Of another group of the run, and of none.
+    for secrets in [json!(["S3"]), json!({"DB": "S3"}), json!(["DB", "ROOT"])] {
+        refused(&add(step("evil", secrets)).await, "steps[0].env_secret");
+    }
+    add(step("d", json!({"P": "DB"}))).await.ok();
+    add(json!([{"id": "e", "group": "mine", "argv": ["x"]}]))
+        .await
+        .ok();
+    drop(add);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_starts_nothing_beside_the_steps_it_adds() {
+    let server = Server::start().await;
+    let (mine, _) = tokens(&server).await;
+    let task = json!({"group": "mine"});
+    let run = json!({"definition": {"name": "w", "steps": [{"id": "n", "noop": true}]}});
+    let calls = [
+        ("/api/v1/tasks", task.clone()),
+        ("/api/v1/tasks:batch", json!({"tasks": [task]})),
+        ("/api/v1/runs", run),
+    ];
+    for (path, body) in calls {
+        let reply = server.send_as(&mine, "POST", path, body.to_string()).await;
+        assert_eq!(reply.code(), "forbidden", "{path}");
+    }
     server.stop().await;
 }
 

@@ -14,6 +14,7 @@ mod run_messages;
 mod run_steps;
 mod runs;
 mod server;
+mod session_logs;
 mod tokens;
 mod waiting;
 mod workflows;

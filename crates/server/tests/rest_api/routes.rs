@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::server::Server;
+use super::server::{Reply, Server};
 
 /// Routes that need no token.
 const OPEN: [&str; 2] = ["/livez", "/readyz"];
@@ -131,10 +131,82 @@ async fn the_page_and_the_document_need_no_token_and_no_network() {
         !page.contains("https://"),
         "the page loads something from elsewhere: {page}"
     );
-    let script = server
-        .raw("GET", "/api/docs/swagger-ui-bundle.js", &[], "")
+    assert!(!page.contains("<style") && !page.contains("<script>"));
+    let script = open_to_all(&server, "/api/docs/swagger-ui-bundle.js").await;
+    assert_eq!(script.headers["content-type"], "text/javascript");
+    // What the policy names by its hash.
+    let preset = open_to_all(&server, "/api/docs/swagger-ui-standalone-preset.js").await;
+    let style = ".logo_small_svg__cls-2{fill:#fff}.logo_small_svg__cls-3{fill:#85ea2d}";
+    let preset = String::from_utf8_lossy(&preset.body).into_owned();
+    assert!(preset.contains(&format!("createElement(\"style\",null,\"{style}\")")));
+    server.stop().await;
+}
+
+/// A file that needs no token, which is there.
+async fn open_to_all(server: &Server, path: &str) -> Reply {
+    let reply = server.raw("GET", path, &[], "").await;
+    assert_eq!(reply.status, 200, "{path}");
+    reply
+}
+
+#[tokio::test]
+async fn every_answer_tells_browsers_to_run_frame_and_keep_nothing() {
+    let server = Server::start().await;
+    let told = |reply: &Reply, name: &str| {
+        let value = reply
+            .headers
+            .get(name)
+            .map(|value| value.to_str().expect("a text"));
+        value.unwrap_or_default().to_owned()
+    };
+    let made = server
+        .post("/api/v1/tokens", json!({"role": "viewer"}))
         .await;
-    assert_eq!(script.status, 200);
+    made.ok();
+    let answers = [
+        made,
+        server.get("/api/v1/tasks").await,
+        server.get("/api/v1/nothing").await,
+        server.raw("GET", "/livez", &[], "").await,
+        server.raw("GET", "/api/v1/tasks", &[], "").await,
+        server.raw("GET", "/api/openapi.json", &[], "").await,
+        server.raw("GET", "/elsewhere", &[], "").await,
+        server
+            .raw("GET", "/livez", &[("host", "evil.example")], "")
+            .await,
+    ];
+    let pages = [
+        open_to_all(&server, "/api/docs/").await,
+        open_to_all(&server, "/api/docs/index.html").await,
+        open_to_all(&server, "/api/docs/swagger-initializer.js").await,
+    ];
+    for answer in answers.iter().chain(&pages) {
+        let policy = told(answer, "content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+        assert!(policy.ends_with("; frame-ancestors 'none'"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(told(answer, "x-content-type-options"), "nosniff");
+        assert_eq!(told(answer, "referrer-policy"), "no-referrer");
+    }
+    for answer in &answers {
+        assert!(!told(answer, "content-security-policy").contains("-src 'self'"));
+        assert_eq!(
+            told(answer, "cache-control"),
+            "no-store",
+            "{}",
+            answer.status
+        );
+    }
+    for page in &pages {
+        let policy = told(page, "content-security-policy");
+        for source in [
+            "script-src 'self';",
+            "style-src 'self' ",
+            "connect-src 'self';",
+        ] {
+            assert!(policy.contains(source), "{source} in {policy}");
+        }
+    }
     server.stop().await;
 }
 

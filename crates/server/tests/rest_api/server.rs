@@ -155,6 +155,11 @@ impl Server {
         self.raw(method, path, &headers, body).await
     }
 
+    /// The admin's token.
+    pub(crate) fn token(&self) -> String {
+        self.token.clone()
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

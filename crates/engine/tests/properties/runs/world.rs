@@ -399,7 +399,15 @@ impl World {
         grow(&mut self.chance, &mut version.graph, 3);
         version.content = self.chance.next().into();
         let version = Box::new(version);
-        self.carry_out(Command::ExtendRun { run, version });
+        let mut by = None;
+        if self.chance.percent(50) {
+            let leases = self.witness.state.lease_tokens();
+            let tokens: Vec<_> = leases.map(|(key, attempt, _)| (key, attempt)).collect();
+            by = self.chance.one_of(&tokens);
+        }
+        let may = by.is_none_or(|(key, attempt)| self.witness.state.runs_step(run, key, attempt));
+        let events = self.carry_out(Command::ExtendRun { run, by, version });
+        assert!(may || events == 0, "{by:?} does not run a step of {run}");
     }
 
     fn a_run(&mut self) -> RunId {
