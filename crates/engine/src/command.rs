@@ -29,6 +29,13 @@ pub enum Command {
     RenewTerm,
     /// New tasks, all or none.
     Submit(Submission),
+    /// Accepts what an attempt submits beside itself.
+    SubmitBeside {
+        /// The attempt: it must hold its lease.
+        by: (Key, Attempt),
+        /// The tasks.
+        submission: Submission,
+    },
     /// End a task, array or element. A running attempt is told to stop.
     Cancel {
         /// Which.

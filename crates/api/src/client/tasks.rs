@@ -13,8 +13,8 @@ use crate::limits;
 use crate::proto;
 use crate::rest::{
     AgainRequest, CancelRequest, Changed, CompleteRequest, FailRequest, Heartbeat, LeaseRequest,
-    Leases, Logs, LogsQuery, NoBody, Query, StartRequest, Submitted, TaskDetail, TaskPage,
-    TaskState, TasksQuery, WaitRequest, Waited,
+    Leases, Logs, LogsQuery, NoBody, Query, StartRequest, Submission, Submitted, SubmittedBatch,
+    TaskDetail, TaskPage, TaskState, TasksQuery, WaitRequest, Waited,
 };
 use crate::span::Span;
 
@@ -32,6 +32,21 @@ impl Client {
     /// has to be tried again.
     pub async fn submit_batch(&self, specs: Vec<proto::TaskSpec>) -> Result<Accepted, ClientError> {
         self.submitter().submit_batch(specs).await
+    }
+
+    /// Submits tasks beside an attempt, which must hold its lease: all of them or none, as many as one
+    /// submission may have.
+    pub async fn submit_beside(
+        &self,
+        task: &str,
+        attempt: u32,
+        tasks: &Submission,
+    ) -> Result<SubmittedBatch, ClientError> {
+        let attempt = attempt.to_string();
+        let path = path(&["attempts", task, &attempt, "tasks"]);
+        self.http
+            .call(Call::change(Method::POST, path, tasks))
+            .await
     }
 
     /// One page of tasks.

@@ -54,6 +54,7 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decisio
         }
         Command::RenewTerm => Ok(done(now, [Change::TermRenewed])),
         Command::Submit(submission) => submit::submit(state, now, submission),
+        Command::SubmitBeside { by, submission } => submit::beside(state, now, by, submission),
         Command::Cancel { key, note } => tasks::cancel(state, now, key, note),
         Command::Retry(revival) => tasks::retry(state, now, revival),
         Command::Join(hello) => workers::join(state, now, hello),

@@ -6,7 +6,7 @@ use super::settings::check_room;
 use super::{answered, check_range};
 use crate::command::{Answer, Decision, Ids, NewTask, Submission};
 use crate::event::{Accepted, Change};
-use crate::id::{GroupId, Key, MAX_ELEMENTS, TaskId};
+use crate::id::{Attempt, GroupId, Key, MAX_ELEMENTS, TaskId};
 use crate::limits;
 use crate::planted::{Bug, planted};
 use crate::policy::Policy;
@@ -61,6 +61,22 @@ pub(super) fn submit(
         tasks: accepted,
     });
     Ok(answered(now, changes, Answer::Submitted(ids)))
+}
+
+/// Accepts what an attempt submits beside itself, while it holds its lease. What was accepted under a
+/// request id is told again whatever has become of the attempt.
+pub(super) fn beside(
+    state: &State,
+    now: Timestamp,
+    (key, attempt): (Key, Attempt),
+    submission: Submission,
+) -> Result<Decision, Rejection> {
+    let request = submission.request;
+    let known = request.is_some_and(|request| state.requests.get(request.id, now).is_some());
+    match known || state.lease_is_current(key, attempt) {
+        true => submit(state, now, submission),
+        false => Err(Rejection::StaleLease { key, attempt }),
+    }
 }
 
 /// Tasks that steps of a run become.

@@ -110,9 +110,19 @@ impl Stage {
             }
             ["show", what, name] => (None, vec![self.show(what, name)]),
             ["why", "task", _] => (None, self.explain(line.key())),
+            ["beside", "task", _, "attempt", _, "submit", ..] => {
+                let (_, order) = text.split_once("submit").expect("a submission");
+                let submission = orders::submission(&format!("submit{order}"));
+                let by = line.token();
+                let command = Command::SubmitBeside {
+                    by,
+                    submission: submission.clone(),
+                };
+                self.submit(command, submission)
+            }
             ["submit", ..] => {
                 let submission = orders::submission(text);
-                self.submit(submission)
+                self.submit(Command::Submit(submission.clone()), submission)
             }
             ["retry", "task", ..] => {
                 let revival = self.revival(line.key());
@@ -214,9 +224,9 @@ impl Stage {
         }
     }
 
-    fn submit(&mut self, submission: Submission) -> Played {
-        let (asked, first) = (submission.clone(), self.witness.state.next_task());
-        let played = self.carry_out(Command::Submit(submission));
+    fn submit(&mut self, command: Command, asked: Submission) -> Played {
+        let first = self.witness.state.next_task();
+        let played = self.carry_out(command);
         let accepted = self.witness.state.next_task().0 - first.0;
         // Only right for submissions that are new as a whole; retries are not told of others.
         for (offset, task) in asked.tasks.into_iter().take(accepted as usize).enumerate() {

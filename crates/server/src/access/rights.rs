@@ -55,6 +55,7 @@ const ROUTES: &[(&str, &str, &[Role])] = &[
     ("GET", "/api/v1/audit", READ),
     ("POST", "/api/v1/leases", RUN),
     ("POST", "/api/v1/attempts/{task}/{n}/start", RUN),
+    ("POST", "/api/v1/attempts/{task}/{n}/tasks", RUN),
     ("POST", "/api/v1/attempts/{task}/{n}/heartbeat", RUN),
     ("POST", "/api/v1/attempts/{task}/{n}/complete", RUN),
     ("POST", "/api/v1/attempts/{task}/{n}/fail", RUN),

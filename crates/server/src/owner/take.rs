@@ -377,6 +377,7 @@ fn brings_work(command: &Command) -> bool {
     match command {
         Command::Once { command, .. } | Command::By { command, .. } => brings_work(command),
         Command::Submit(_)
+        | Command::SubmitBeside { .. }
         | Command::Retry(_)
         | Command::StartRun(_)
         | Command::Reopen(_)

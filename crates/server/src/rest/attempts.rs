@@ -28,7 +28,7 @@ use crate::store::Verdict;
 const STOP: &str = "stop the work: the task was cancelled, timed out, or given to another worker";
 
 /// The attempt that a path names, when the caller may speak of it.
-async fn own_token(
+pub(super) async fn own_token(
     context: &Context,
     caller: &Caller,
     (task, attempt): (String, String),
@@ -41,7 +41,7 @@ async fn own_token(
     Ok((key, number))
 }
 
-fn stale((key, attempt): Token) -> Problem {
+pub(super) fn stale((key, attempt): Token) -> Problem {
     let detail = Rejection::StaleLease { key, attempt }.to_string();
     Problem::new(Code::StaleLease, detail).hint(STOP).task(key)
 }

@@ -6,6 +6,7 @@
 //!
 //! Bodies and query parameters are read strictly: what is not known is refused, by name.
 
+mod attempt_tasks;
 mod attempts;
 mod audit;
 mod context;

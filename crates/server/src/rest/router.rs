@@ -16,9 +16,9 @@ use super::context::Context;
 use super::pace::Pace;
 use super::refusal::ProblemResponse;
 use super::{
-    attempts, audit, events, explain, explain_run, groups, health, leases, logs, metrics, openapi,
-    pods, run_actions, run_batch, run_steps, runs, stats, task_actions, tasks, tokens, wait,
-    workers, workflows,
+    attempt_tasks, attempts, audit, events, explain, explain_run, groups, health, leases, logs,
+    metrics, openapi, pods, run_actions, run_batch, run_steps, runs, stats, task_actions, tasks,
+    tokens, wait, workers, workflows,
 };
 use crate::namespace::Namespace;
 
@@ -83,6 +83,7 @@ fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(attempts::complete))
         .routes(routes!(attempts::fail))
         .routes(routes!(attempts::again))
+        .routes(routes!(attempt_tasks::submit))
         .routes(routes!(groups::list))
         .routes(routes!(groups::show, groups::set))
         .routes(routes!(groups::pause))

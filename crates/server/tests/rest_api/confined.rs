@@ -218,6 +218,43 @@ async fn a_worker_starts_nothing_beside_the_steps_it_adds() {
 }
 
 #[tokio::test]
+async fn a_worker_submits_tasks_of_its_groups_beside_an_attempt_that_it_runs() {
+    let server = Server::start().await;
+    let (mine, yours) = tokens(&server).await;
+    server.submit(json!({"group": "mine"})).await;
+    let (task, attempt) = lease(&server, &mine, "one", "mine").await;
+    let path = format!("/api/v1/attempts/{task}/{attempt}/tasks");
+    let submit = async |token: &str, path: &str, tasks: Value| {
+        let body = json!({ "tasks": tasks }).to_string();
+        server.send_as(token, "POST", path, body).await
+    };
+    let own = json!({"group": "mine", "argv": ["more"]});
+    let started = submit(&mine, &path, json!([own, own])).await;
+    assert_eq!(started.status, 201);
+    let ids = started.json()["ids"].as_array().expect("ids").clone();
+    let first = server.task(ids[0].as_str().expect("an id")).await;
+    assert_eq!((ids.len(), &first["group"]), (2, &json!("mine")));
+
+    let foreign = submit(&mine, &path, json!([own, {"group": "yours"}])).await;
+    assert_eq!(foreign.code(), "forbidden");
+    assert_eq!(foreign.json()["field"], "tasks[1].group");
+    let secret = json!({"group": "mine", "argv": ["x"], "env_secret": {"KEY": "key"}});
+    let secret = submit(&mine, &path, json!([secret])).await;
+    assert_eq!(secret.json()["field"], "tasks[0].env_secret");
+    let other = submit(&yours, &path, json!([{"group": "yours"}])).await;
+    assert_eq!(other.code(), "forbidden", "another group's attempt");
+    let next = format!("/api/v1/attempts/{task}/{}/tasks", attempt + 1);
+    let stale = submit(&mine, &next, json!([own])).await;
+    assert_eq!(
+        (stale.status, stale.code()),
+        (409, "stale_lease".to_owned())
+    );
+    let all = server.get("/api/v1/tasks").await.ok();
+    assert_eq!(all["items"].as_array().map(Vec::len), Some(3));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_session_serves_its_groups_and_speaks_of_its_own_attempts() {
     let server = Server::start().await;
     let (mine, yours) = tokens(&server).await;

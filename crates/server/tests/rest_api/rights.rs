@@ -42,6 +42,7 @@ const ROUTES: &str = "
     POST /api/v1/groups/{group}/resume              admin operator
     POST /api/v1/leases                             admin worker
     POST /api/v1/attempts/{task}/{n}/start          admin worker
+    POST /api/v1/attempts/{task}/{n}/tasks          admin worker
     POST /api/v1/attempts/{task}/{n}/heartbeat      admin worker
     POST /api/v1/attempts/{task}/{n}/complete       admin worker
     POST /api/v1/attempts/{task}/{n}/fail           admin worker
