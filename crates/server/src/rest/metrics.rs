@@ -6,7 +6,7 @@ use std::fmt::{Display, Write};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use capataz_engine::{GroupView, PodView};
+use capataz_engine::{GroupView, PodView, WorkflowView};
 
 use super::context::Context;
 use super::refusal::ProblemResponse;
@@ -40,9 +40,11 @@ pub(super) async fn metrics(
             workers.len(),
             attached,
             leases,
+            state.workflow_views(),
         )
     };
-    let ((groups, pods, workers, attached, leases), _) = context.namespace.query(read).await?;
+    let ((groups, pods, workers, attached, leases, workflows), _) =
+        context.namespace.query(read).await?;
     let mut text = Exposition::default();
     write_groups(&mut text, &groups);
     write_pods(&mut text, &pods);
@@ -53,6 +55,7 @@ pub(super) async fn metrics(
         attached,
     );
     text.gauge("capataz_leases", "Attempts leased to workers.", leases);
+    write_runs(&mut text, &workflows);
     write_gauges(&mut text, context.namespace.gauges());
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], text.0))
 }
@@ -93,6 +96,32 @@ fn write_groups(text: &mut Exposition, groups: &[GroupView]) {
             );
         }
     }
+}
+
+/// Runs of all workflows together: anybody who starts a run may name a new workflow.
+fn write_runs(text: &mut Exposition, workflows: &[WorkflowView]) {
+    let sum = |of: fn(&WorkflowView) -> u32| workflows.iter().map(of).map(u64::from).sum::<u64>();
+    text.head("capataz_runs", "gauge", "Live runs of workflows by state.");
+    let states = [
+        (
+            "queued",
+            sum(|workflow| workflow.runs.saturating_sub(workflow.running)),
+        ),
+        ("running", sum(|workflow| workflow.running)),
+    ];
+    for (state, n) in states {
+        text.line("capataz_runs", &[("state", state)], n);
+    }
+    let help = "Live tasks that are steps of runs.";
+    text.gauge("capataz_step_tasks", help, sum(|workflow| workflow.tasks));
+    let held = workflows
+        .iter()
+        .filter(|workflow| workflow.held_until.is_some());
+    text.gauge(
+        "capataz_workflows_held",
+        "Workflows whose new runs are held back because the last ones failed.",
+        held.count(),
+    );
 }
 
 fn write_pods(text: &mut Exposition, pods: &[PodView]) {
