@@ -64,6 +64,8 @@ async fn started(
     let mut commands = Vec::with_capacity(runs.len());
     for run in &runs {
         commands.push(run_start::command(context, run).await);
+        // A definition may take long to read: others get their turn in between.
+        tokio::task::yield_now().await;
     }
     let calls = runs.iter().zip(commands).map(async |(run, command)| {
         let called = context.namespace.call(command?).await;

@@ -242,6 +242,8 @@ async fn figures_are_shown_to_people_and_scrapers() {
     let text = String::from_utf8_lossy(&metrics.body).into_owned();
     let line = "capataz_group_tasks{group=\"a \\\"b\\\"\",state=\"queued\"} 1\n";
     assert!(text.contains(line), "{text}");
+    let line = "capataz_runs{state=\"running\"} 0\n";
+    assert!(text.contains(line), "{text}");
     let stats = server.get("/api/v1/stats?tag=t").await.ok();
     assert_eq!(stats["total"]["counts"]["queued"], 1);
     assert_eq!(stats["groups"][0]["group"], "a \"b\"");
