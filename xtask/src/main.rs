@@ -3,6 +3,7 @@
 
 mod bars;
 mod ci;
+mod dependencies;
 mod plots;
 mod sim;
 mod tidy;

@@ -8,6 +8,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::dependencies;
+
 /// Lines of a source file: beyond it a reader loses the thread.
 const FILE_LINES: usize = 600;
 /// Files that may be longer, with the reason.
@@ -86,7 +88,9 @@ pub(crate) fn run() -> Result<()> {
             check_source(file, &mut faults)?;
         }
     }
-    check_edges(&mut faults)?;
+    let metadata = metadata()?;
+    check_edges(&metadata, &mut faults);
+    dependencies::check(&metadata, &mut faults)?;
     if faults.is_empty() {
         eprintln!("tidy: {} files, nothing to say", files.len());
         return Ok(());
@@ -144,16 +148,21 @@ fn check_source(file: &Path, faults: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-fn check_edges(faults: &mut Vec<String>) -> Result<()> {
+/// Every package of the workspace and whatever it depends on, as Cargo knows it.
+fn metadata() -> Result<Value> {
     let output = Command::new("cargo")
-        .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
+        .args(["metadata", "--format-version", "1", "--locked"])
         .current_dir(crate::root())
         .output()
         .context("cargo metadata did not start")?;
-    let metadata: Value =
-        serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
+    serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")
+}
+
+fn check_edges(metadata: &Value, faults: &mut Vec<String>) {
     let allowed: BTreeMap<_, _> = EDGES.iter().copied().collect();
-    for package in metadata["packages"].as_array().into_iter().flatten() {
+    let own = |package: &&Value| package["source"].is_null();
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    for package in packages.filter(own) {
         let name = package["name"].as_str().unwrap_or_default();
         let Some(allowed) = allowed.get(name) else {
             faults.push(format!(
@@ -172,5 +181,4 @@ fn check_edges(faults: &mut Vec<String>) -> Result<()> {
             }
         }
     }
-    Ok(())
 }
