@@ -26,8 +26,9 @@ const ATTEMPT: &str = "CAPATAZ_ATTEMPT";
 Inside of a step that runs its run, task and attempt are known from the variables CAPATAZ_RUN,
 CAPATAZ_TASK_ID and CAPATAZ_ATTEMPT, and are what shows that it may add steps. A step is not given
 the worker's token: set CAPATAZ_SERVER and CAPATAZ_TOKEN, or let the worker pass them on with
---env-pass. With that token the new steps must be of the worker's groups, and name no secret that the
-run's steps in these groups do not name already. Anywhere else the token must be one of an operator.
+--env-pass. With that token the new steps must be of the worker's groups, and name no secret that
+the run's steps in these groups do not name already. Anywhere else the token must be one of an
+operator.
 
 The ids of the new steps go to stdout. Exit code 1 when the file is refused; each flaw is told with
 its line and column.")]
