@@ -3,8 +3,11 @@
 use capataz_api::rest;
 use serde::Serialize;
 
-/// Every body there is, by its name: a test compares them with those that the server takes.
-pub(crate) const BODIES: [(&str, fn(&[u8])); 17] = [
+/// A body's name, and what checks bytes that may be one.
+type Check = (&'static str, fn(&[u8]));
+
+/// Every body there is: a test compares them with those that the server takes.
+pub(crate) const BODIES: [Check; 17] = [
     ("AddStepsRequest", check_body::<rest::AddStepsRequest>),
     ("AgainRequest", check_body::<rest::AgainRequest>),
     ("CancelRequest", check_body::<rest::CancelRequest>),
