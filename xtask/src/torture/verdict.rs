@@ -110,11 +110,20 @@ impl Verdict {
             }
         }
         for (id, state, attempt) in notes.ends() {
+            // Of a task that was cancelled meanwhile a failure only frees the slot, and is answered.
+            let gave_way = |task: &Listed| {
+                state == "failed" && task.state == "cancelled" && notes.wanted(id, "cancelled")
+            };
             let as_told = |task: &Listed| {
                 task.state == state && attempt.is_none_or(|attempt| task.attempt == attempt)
             };
-            if !listed.by_id.get(&id).is_some_and(as_told) {
-                self.lost(format!("{id} is not {state}, attempt {attempt:?}"));
+            match listed.by_id.get(&id) {
+                Some(task) if as_told(task) || gave_way(task) => {}
+                Some(task) => self.lost(format!(
+                    "{id} is {}, attempt {}, not {state}, attempt {attempt:?}",
+                    task.state, task.attempt
+                )),
+                None => self.lost(format!("{id}, which was {state}, is not there")),
             }
         }
     }
