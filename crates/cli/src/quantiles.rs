@@ -12,6 +12,11 @@ impl Quantiles {
         self.values.push(value);
     }
 
+    /// Adds all values of another.
+    pub(crate) fn join(&mut self, other: Quantiles) {
+        self.values.extend(other.values);
+    }
+
     /// How many were added.
     pub(crate) fn count(&self) -> u64 {
         self.values.len() as u64
@@ -42,5 +47,9 @@ mod tests {
             [50.0, 90.0, 99.0]
         );
         assert_eq!(values.at(1.0), 100.0);
+        let mut joined = Quantiles::default();
+        joined.add(200.0);
+        joined.join(values);
+        assert_eq!((joined.count(), joined.at(1.0)), (101, 200.0));
     }
 }

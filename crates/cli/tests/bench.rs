@@ -35,6 +35,36 @@ fn names(of: &Value) -> Vec<&str> {
 }
 
 #[test]
+fn the_queue_is_measured_call_by_call() {
+    let found = json(&bench("queue --tasks 20000 --workers 1 --slots 100"));
+    for name in [
+        "submit_one_ms",
+        "submit_64_in_flight_ms",
+        "submit_batch_ms",
+        "drain_ms",
+    ] {
+        assert_eq!(names(&found[name]), ["p50", "p99", "max"], "{name}");
+        let [p50, p99, max] = ["p50", "p99", "max"].map(|part| found[name][part].as_f64().unwrap());
+        assert!(p50 <= p99 && p99 <= max && max > 0.0, "{name}: {found}");
+    }
+    assert_eq!(
+        names(&found["environment"]),
+        [
+            "capataz",
+            "debug_build",
+            "kernel",
+            "cpu",
+            "cores",
+            "memory_bytes",
+            "file_system",
+            "date"
+        ]
+    );
+    let version = found["environment"]["capataz"].as_str().unwrap();
+    assert!(version.starts_with(env!("CARGO_PKG_VERSION")), "{found}");
+}
+
+#[test]
 fn a_backlog_is_loaded_drained_killed_and_found_again() {
     let found = json(&bench("backlog --tasks 20000 --dedup-keys"));
     let promised = [
@@ -57,6 +87,7 @@ fn a_backlog_is_loaded_drained_killed_and_found_again() {
         "rss_bytes_after_restart",
         "disk",
         "raw_sync_ms",
+        "environment",
     ];
     assert_eq!(names(&found), promised);
     assert_eq!(
@@ -101,6 +132,7 @@ fn processes_are_measured_beside_a_bare_loop() {
         "ratio",
         "server_cpu_us_per_task",
         "raw_sync_ms",
+        "environment",
     ];
     assert_eq!(names(&found), promised);
     assert_eq!(found["tasks"], 50);
@@ -126,6 +158,7 @@ fn a_steady_load_is_run_and_shown() {
         "history_lag_s",
         "rss_bytes",
         "raw_sync_ms",
+        "environment",
     ];
     assert_eq!(names(&found), promised);
     assert!(found["tasks"].as_u64().unwrap() > 1_000, "{found}");
@@ -147,7 +180,14 @@ fn growth_is_one_line_a_point() {
         .map(|what| [(what.to_owned(), Some(1)), (what.to_owned(), Some(10))]);
     assert_eq!(points.iter().map(at).collect::<Vec<_>>(), expected.concat());
     for point in &points {
-        let promised = ["what", "at", "tasks", "cpu_us_per_task", "wall_us_per_task"];
+        let promised = [
+            "what",
+            "at",
+            "tasks",
+            "cpu_us_per_task",
+            "wall_us_per_task",
+            "environment",
+        ];
         assert_eq!(names(point), promised);
         assert!(point["tasks"].as_u64().unwrap() > 0, "{point}");
     }

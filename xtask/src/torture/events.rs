@@ -50,6 +50,10 @@ impl Progress {
         self.ended.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
@@ -58,7 +62,7 @@ impl Progress {
 /// Follows until it is told to stop, which it sees at the stream's next line or end.
 pub(crate) fn follow(peer: &Peer, progress: &Progress) -> Result<Story> {
     let mut story = Story::default();
-    while !progress.stop.load(Ordering::Relaxed) {
+    while !progress.is_stopped() {
         let after = match story.last {
             None => "0".to_owned(),
             Some((record, event, 0)) => format!("{record}-{event}"),
@@ -73,7 +77,7 @@ pub(crate) fn follow(peer: &Peer, progress: &Progress) -> Result<Story> {
                     story.take(&serde_json::from_str(data)?)?;
                     progress.ended.store(story.ends.len(), Ordering::Relaxed);
                 }
-                if progress.stop.load(Ordering::Relaxed) {
+                if progress.is_stopped() {
                     return Ok(story);
                 }
             }

@@ -20,6 +20,12 @@ use crate::bars::witness::RECORD;
 /// The group of the fast workers: `capataz bench-worker` knows no other.
 pub(crate) const FAST: &str = "bench-drained";
 
+/// The group of a worker over REST, which writes down what it was told of its reports.
+pub(crate) const TOLD: &str = "over-rest";
+
+/// Tasks of one submission to it: it takes one after the other.
+const TOLD_TASKS: usize = 50;
+
 /// A pod, and a group of that name, for each policy.
 pub(crate) const POLICIES: [&str; 2] = ["time", "hold"];
 
@@ -37,6 +43,11 @@ const FAST_WORKERS: [&str; 2] = ["fast-1", "fast-2"];
 /// After a guard was killed its worker ends what is left, and is not hit until then: worker and
 /// guard are never both gone.
 const GUARD_GAP: Duration = Duration::from_secs(3);
+
+/// All groups; each has a folder of that name for the records of its sandboxes.
+pub(crate) fn groups() -> Vec<&'static str> {
+    [&[FAST, TOLD][..], &POLICIES].concat()
+}
 
 /// Who is hit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,7 +104,7 @@ impl Fleet {
             fast: Vec::new(),
             guarded: Vec::new(),
         };
-        for name in [FAST].iter().chain(&POLICIES) {
+        for name in groups() {
             fs::create_dir(fleet.folder.join(name))?;
         }
         for name in FAST_WORKERS {
@@ -231,7 +242,8 @@ impl Fleet {
     }
 }
 
-/// Most tasks are for the fast workers; the others are processes, some of which outlive a lease.
+/// Most tasks are for the fast workers, some for the one over REST; the others are processes, some of
+/// which outlive a lease.
 pub(crate) struct Mixed {
     program: String,
     folder: PathBuf,
@@ -250,6 +262,10 @@ impl Mixed {
 
 impl Shape for Mixed {
     fn draw(&self, dice: &mut StdRng) -> (usize, Value) {
+        if dice.random_bool(0.2) {
+            let task = json!({"group": TOLD, "max_lost": 100_000, "max_attempts": 100_000});
+            return (dice.random_range(1..=TOLD_TASKS), task);
+        }
         if dice.random_bool(0.7) {
             let millis = dice.random_range(0..FAST_MS).to_string();
             let task = json!({"group": FAST, "payload": millis, "max_lost": 100_000});

@@ -19,6 +19,14 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// The same server for the holder of another token.
+    pub(crate) fn with_token(&self, token: &str) -> Peer {
+        Peer {
+            token: token.to_owned(),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn new(url: &str, token: &str) -> Peer {
         let address = url.trim_start_matches("http://").to_owned();
         Peer {
@@ -83,6 +91,14 @@ impl Answer {
         let said = || String::from_utf8_lossy(&self.body[..self.body.len().min(500)]).into_owned();
         ensure!(self.status < 300, "status {}: {}", self.status, said());
         serde_json::from_slice(&self.body).with_context(said)
+    }
+
+    /// The body of a success that has a document on each line.
+    pub(crate) fn lines(&self) -> Result<Vec<Value>> {
+        ensure!(self.status < 300, "status {}", self.status);
+        let text = std::str::from_utf8(&self.body)?;
+        let read = |line| serde_json::from_str(line).with_context(|| format!("no JSON: {line}"));
+        text.lines().map(read).collect()
     }
 
     /// The stable name of a refusal; empty when there is none.

@@ -10,14 +10,16 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use super::events::{Progress, follow};
-use super::fleet::{FAST, Fleet, Mixed, POLICIES, Victim};
+use super::fleet::{Fleet, Mixed, TOLD, Victim, groups};
 use super::http::Peer;
 use super::notes::Notes;
 use super::options::Options;
 use super::submit::{self, Allowance};
 use super::verdict::{Lists, Verdict};
+use super::work::Hand;
 use crate::bars::process::until;
 use crate::bars::system::{Setup, System};
+use crate::bars::witness::RECORD;
 
 /// Silence after which a worker's lease has run out, so that hundreds of faults take minutes.
 const LEASE: &str = "1s";
@@ -63,6 +65,13 @@ pub(crate) fn run(options: &Options, blow: Blow) -> Result<(bool, Value)> {
         Allowance::default(),
         Progress::default(),
     );
+    let hand = Hand {
+        peer: &peer,
+        folder: &folder,
+        group: TOLD,
+        number: 1,
+        record: Some(&folder.join(TOLD).join(RECORD)),
+    };
     let (hits, lists, story) = thread::scope(|scope| -> Result<_> {
         let follower = scope.spawn(|| follow(&peer, &progress));
         let client = |number| {
@@ -71,6 +80,7 @@ pub(crate) fn run(options: &Options, blow: Blow) -> Result<(bool, Value)> {
             scope.spawn(move || submit::run(peer, folder, allowance, shape, dice))
         };
         let clients: Vec<_> = (1..=CLIENTS).map(client).collect();
+        let hand = scope.spawn(|| hand.work(&|| progress.is_stopped()));
         let told = (|| -> Result<(Hits, Lists)> {
             let struck = strike(options, &mut system, &mut fleet, &allowance, blow);
             match struck {
@@ -87,14 +97,14 @@ pub(crate) fn run(options: &Options, blow: Blow) -> Result<(bool, Value)> {
             })?;
             Ok((hits, lists))
         })();
-        // Whatever happened: the follower ends with the server.
+        // Whatever happened: these two end with the server.
         progress.stop();
         system.kill()?;
+        joined(hand)?;
         let told = told.with_context(|| format!("the server said: {}", tail(&system)));
         told.and_then(|(hits, lists)| Ok((hits, lists, joined(follower)?)))
     })?;
-    let records = [FAST].iter().chain(&POLICIES).map(|name| folder.join(name));
-    let records: Vec<_> = records.collect();
+    let records: Vec<_> = groups().iter().map(|name| folder.join(name)).collect();
     let mut verdict = Verdict::judge(&Notes::read(&folder)?, &lists, &records)?;
     verdict.compare_story(&story, &lists, &records)?;
     let mut figures = verdict.figures(&options.name);
@@ -137,7 +147,7 @@ fn strike(
 
 /// Waits for the end of all tasks, and lists them.
 fn settle(system: &System, peer: &Peer) -> Result<Lists> {
-    let groups = [&[FAST][..], &POLICIES].concat();
+    let groups = groups();
     for group in &groups {
         let wait = ["wait", "--group", group, "--timeout", WORK];
         let output = system.clients().output(&wait)?;

@@ -20,6 +20,7 @@ mod power;
 mod rig;
 mod submit;
 mod verdict;
+mod work;
 
 use std::process::{Command, ExitCode};
 

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::http::{Connection, Peer};
-use super::notes::{Notes, Pen};
+use super::notes::Notes;
 use super::submit::{self, Allowance, Shape};
 use super::verdict::{Lists, Verdict};
+use super::work::Hand;
 use crate::bars::process::until;
 use crate::bars::system::{Setup, System};
 
@@ -23,9 +24,6 @@ const GROUP: &str = "tortured";
 /// Clients and workers at once.
 const CLIENTS: u64 = 3;
 const WORKERS: u64 = 3;
-
-/// What a worker takes at once: it holds no lease for longer than that takes.
-const LEASES: usize = 30;
 
 /// Nobody renews these leases; what a server forgot of them comes back soon.
 const LEASE: &str = "1s";
@@ -97,8 +95,8 @@ impl Rig {
             };
             let clients: Vec<_> = (0..CLIENTS).map(client).collect();
             let worker = |number| {
-                let (peer, folder, allowance) = (&peer, self.notes.path(), &allowance);
-                scope.spawn(move || work(peer, folder, number, &|| allowance.is_revoked()))
+                let (hand, allowance) = (self.hand(&peer, number), &allowance);
+                scope.spawn(move || hand.work(&|| allowance.is_revoked()))
             };
             let workers: Vec<_> = (0..WORKERS).map(worker).collect();
             let ended = loop {
@@ -122,6 +120,16 @@ impl Rig {
         Ok(allowance.next())
     }
 
+    fn hand<'a>(&'a self, peer: &'a Peer, number: u64) -> Hand<'a> {
+        Hand {
+            peer,
+            folder: self.notes.path(),
+            group: GROUP,
+            number,
+            record: None,
+        }
+    }
+
     /// Lets workers end all that is there.
     pub(crate) fn drain(&self, system: &System) -> Result<()> {
         let peer = peer(system);
@@ -130,8 +138,8 @@ impl Rig {
         thread::scope(|scope| {
             let (peer, done) = (&peer, &done);
             let worker = |number| {
-                let stop = move || done.load(order);
-                scope.spawn(move || work(peer, self.notes.path(), number, &stop))
+                let (hand, stop) = (self.hand(peer, number), move || done.load(order));
+                scope.spawn(move || hand.work(&stop))
             };
             let workers: Vec<_> = (0..WORKERS).map(worker).collect();
             let mut connection = Connection::new(peer);
@@ -167,43 +175,4 @@ impl Shape for Small {
             "payload": "x".repeat(self.payload)});
         (dice.random_range(1..=100), task)
     }
-}
-
-/// Leases tasks and reports them as done, noting each report that was answered, until it is told
-/// to stop. A server that does not answer is asked again later.
-fn work(peer: &Peer, folder: &Path, number: u64, stop: &dyn Fn() -> bool) -> Result<()> {
-    let (mut connection, mut pen) = (Connection::new(peer), Pen::new(folder)?);
-    let mut polls = 0_u64;
-    while !stop() {
-        polls += 1;
-        let body = json!({"worker": format!("worker-{number}"), "pod": format!("pod-{number}"),
-            "slots": LEASES, "groups": [GROUP], "max": LEASES, "wait": "50ms",
-            "poll_id": format!("{:x}-{polls}", rand::random::<u64>())});
-        let body = body.to_string();
-        let answer = match connection.call("POST", "/api/v1/leases", None, body.as_bytes()) {
-            Ok(answer) if answer.status < 300 => answer.json()?,
-            _ => {
-                thread::sleep(LOOK);
-                continue;
-            }
-        };
-        for lease in answer["leases"]
-            .as_array()
-            .context("an answer without leases")?
-        {
-            let task = lease["task"].as_str().context("a lease without a task")?;
-            let attempt = lease["attempt"]
-                .as_u64()
-                .context("a lease without a number")?;
-            let path = format!("/api/v1/attempts/{task}/{attempt}/complete");
-            match connection.call("POST", &path, None, b"{}") {
-                Ok(answer) if answer.status < 300 => {
-                    pen.completed(task.parse()?, u32::try_from(attempt)?)?;
-                }
-                // Not on record for all that anybody knows.
-                _ => {}
-            }
-        }
-    }
-    Ok(())
 }

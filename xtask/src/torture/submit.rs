@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// One client in so many asks only once, so that some submissions stay without an answer.
 const GIVES_UP: f64 = 0.1;
 
+/// How often a client cancels one of the tasks of the submission before.
+const CANCELS: f64 = 0.5;
+
 /// What tasks are like.
 pub(crate) trait Shape: Sync {
     /// How many tasks a submission has at most, and what each is. Drawn anew for each submission.
@@ -96,7 +99,7 @@ impl Allowance {
     }
 }
 
-/// Submits until nothing is allowed any more.
+/// Submits until nothing is allowed any more, and cancels a task now and then.
 pub(crate) fn run(
     peer: &Peer,
     folder: &Path,
@@ -105,6 +108,8 @@ pub(crate) fn run(
     mut dice: StdRng,
 ) -> Result<()> {
     let (mut connection, mut pen) = (Connection::new(peer), Pen::new(folder)?);
+    let enough = || allowance.is_revoked();
+    let mut before = Vec::new();
     loop {
         let (size, task) = shape.draw(&mut dice);
         let Some(numbers) = allowance.take(size) else {
@@ -116,7 +121,6 @@ pub(crate) fn run(
             true => Duration::ZERO,
             false => PATIENCE,
         };
-        let enough = || allowance.is_revoked();
         match submit(&mut connection, &key, &body, patience, &enough)? {
             Some(ids) => {
                 ensure!(
@@ -125,6 +129,12 @@ pub(crate) fn run(
                     ids.len()
                 );
                 pen.accepted(numbers.start, &ids)?;
+                if !before.is_empty() && dice.random_bool(CANCELS) {
+                    let id = before[dice.random_range(0..before.len())];
+                    let key = format!("{:032x}", dice.random::<u128>());
+                    cancel(&mut connection, &mut pen, &key, id, patience, &enough)?;
+                }
+                before = ids;
             }
             None => pen.unanswered(&numbers)?,
         }
@@ -146,7 +156,7 @@ fn body(numbers: &Range<usize>, mut task: Value, by_key: bool) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Asks until there is an answer or no patience left.
+/// The ids of what was accepted; none without an answer.
 fn submit(
     connection: &mut Connection,
     key: &str,
@@ -154,22 +164,63 @@ fn submit(
     patience: Duration,
     enough: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<u64>>> {
+    match insist(
+        connection,
+        "/api/v1/tasks:batch",
+        key,
+        body,
+        patience,
+        enough,
+    ) {
+        None => Ok(None),
+        Some(answer) if answer.status < 300 => ids(&answer).map(Some),
+        Some(answer) => bail!(
+            "a submission was refused: {} {}",
+            answer.status,
+            answer.code()
+        ),
+    }
+}
+
+/// Cancels a task that was acknowledged, and notes what was said to that.
+fn cancel(
+    connection: &mut Connection,
+    pen: &mut Pen,
+    key: &str,
+    id: u64,
+    patience: Duration,
+    enough: &dyn Fn() -> bool,
+) -> Result<()> {
+    let path = format!("/api/v1/tasks/{id}/cancel");
+    match insist(connection, &path, key, b"{}", patience, enough) {
+        None => pen.cancelled_perhaps(id),
+        Some(answer) if answer.status < 300 => pen.cancelled(id),
+        // It has ended before.
+        Some(answer) if answer.code() == "not_live" => Ok(()),
+        Some(answer) => bail!(
+            "the cancel of {id} was refused: {} {}",
+            answer.status,
+            answer.code()
+        ),
+    }
+}
+
+/// Asks until there is an answer that will stay the same, or no patience left.
+fn insist(
+    connection: &mut Connection,
+    path: &str,
+    key: &str,
+    body: &[u8],
+    patience: Duration,
+    enough: &dyn Fn() -> bool,
+) -> Option<Answer> {
     let begun = Instant::now();
     loop {
-        match connection.call("POST", "/api/v1/tasks:batch", Some(key), body) {
-            Ok(answer) if answer.status < 300 => return ids(&answer).map(Some),
-            Ok(answer) if transient(answer.status) => {}
-            Ok(answer) => bail!(
-                "a submission was refused: {} {}",
-                answer.status,
-                answer.code()
-            ),
-            Err(_) => {}
+        match connection.call("POST", path, Some(key), body) {
+            Ok(answer) if !transient(answer.status) => return Some(answer),
+            _ if begun.elapsed() >= patience || enough() => return None,
+            _ => thread::sleep(AGAIN),
         }
-        if begun.elapsed() >= patience || enough() {
-            return Ok(None);
-        }
-        thread::sleep(AGAIN);
     }
 }
 

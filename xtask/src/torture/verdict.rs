@@ -26,7 +26,7 @@ const TOLD: usize = 5;
 /// A task as the server lists it.
 struct Listed {
     number: usize,
-    succeeded: bool,
+    state: String,
     attempt: u32,
 }
 
@@ -35,6 +35,9 @@ struct Listed {
 pub(crate) struct Verdict {
     pub(crate) acknowledged: usize,
     pub(crate) unanswered: usize,
+    /// Cancels, and reports of failures for good, that were acknowledged.
+    pub(crate) cancelled: usize,
+    pub(crate) failed: usize,
     pub(crate) listed: usize,
     pub(crate) executions: usize,
     pub(crate) broken: usize,
@@ -73,7 +76,7 @@ impl Verdict {
             }
         }
         for (id, task) in &listed.by_id {
-            if task.succeeded && !executed.contains(&(*id, task.attempt)) {
+            if task.state == "succeeded" && !executed.contains(&(*id, task.attempt)) {
                 verdict.lost(format!(
                     "{id}, attempt {}, was never executed",
                     task.attempt
@@ -86,8 +89,9 @@ impl Verdict {
     fn compare_list(&mut self, notes: &Notes, listed: &Lists, finished: bool) {
         let mut by_number = HashMap::new();
         for (id, task) in &listed.by_id {
-            if finished && !task.succeeded {
-                self.lost(format!("{id} has not succeeded"));
+            let ended = matches!(&*task.state, "succeeded" | "failed" | "cancelled");
+            if (finished || ended) && !notes.wanted(*id, &task.state) {
+                self.lost(format!("{id} is {}, which nobody wanted", task.state));
             }
             let n = task.number;
             match notes.accepted.get(&n) {
@@ -105,12 +109,21 @@ impl Verdict {
                 self.lost(format!("number {n}, acknowledged as {id}, is not there"));
             }
         }
-        for (id, attempt) in &notes.completed {
-            let listed = listed.by_id.get(id);
-            if !listed.is_some_and(|task| task.succeeded && task.attempt == *attempt) {
-                self.lost(format!(
-                    "the success of {id}, attempt {attempt}, is not there"
-                ));
+        for (id, state, attempt) in notes.ends() {
+            // Of a task that was cancelled meanwhile a failure only frees the slot, and is answered.
+            let gave_way = |task: &Listed| {
+                state == "failed" && task.state == "cancelled" && notes.wanted(id, "cancelled")
+            };
+            let as_told = |task: &Listed| {
+                task.state == state && attempt.is_none_or(|attempt| task.attempt == attempt)
+            };
+            match listed.by_id.get(&id) {
+                Some(task) if as_told(task) || gave_way(task) => {}
+                Some(task) => self.lost(format!(
+                    "{id} is {}, attempt {}, not {state}, attempt {attempt:?}",
+                    task.state, task.attempt
+                )),
+                None => self.lost(format!("{id}, which was {state}, is not there")),
             }
         }
     }
@@ -120,6 +133,8 @@ impl Verdict {
         let mut verdict = Verdict {
             acknowledged: notes.accepted.len(),
             unanswered: notes.unanswered.len(),
+            cancelled: notes.cancelled.len(),
+            failed: notes.failed.len(),
             listed: listed.by_id.len(),
             doubled: listed.repeated,
             ..Verdict::default()
@@ -154,7 +169,13 @@ impl Verdict {
         }
         for folder in records {
             for ((id, attempt), execution) in &Records::read(folder)?.executions {
-                let told = story.broken.contains(&(id.parse()?, *attempt));
+                let id: u64 = id.parse()?;
+                // What a cancelled task ran is killed when its worker hears of it.
+                let cancelled = listed
+                    .by_id
+                    .get(&id)
+                    .is_some_and(|task| task.state == "cancelled");
+                let told = cancelled || story.broken.contains(&(id, *attempt));
                 if execution.ended.is_none() && !told {
                     self.lost(format!(
                         "{id}, attempt {attempt}, was killed; nothing says so"
@@ -182,13 +203,16 @@ impl Verdict {
         }
     }
 
+    /// Nothing is wrong, and there was something of each kind to look at.
     pub(crate) fn whole(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.overlaps == 0
+        let looked = self.acknowledged > 0 && self.cancelled > 0 && self.failed > 0;
+        looked && self.lost == 0 && self.doubled == 0 && self.overlaps == 0
     }
 
     pub(crate) fn figures(&self, torture: &str) -> Value {
         json!({
             "torture": torture, "acknowledged": self.acknowledged,
+            "cancels_acknowledged": self.cancelled, "failures_acknowledged": self.failed,
             "unanswered": self.unanswered, "listed": self.listed, "lost": self.lost,
             "recorded_twice": self.doubled, "overlaps": self.overlaps,
             "executions": self.executions, "attempts_broken": self.broken,
@@ -241,7 +265,7 @@ impl Lists {
         let id = item["id"].as_str().context("a task without an id")?;
         let task = Listed {
             number: number(item).with_context(|| format!("{id} has no number of ours"))?,
-            succeeded: item["state"] == "succeeded",
+            state: item["state"].as_str().unwrap_or_default().to_owned(),
             attempt: u32::try_from(item["attempt"].as_u64().unwrap_or_default())?,
         };
         self.repeated += usize::from(self.by_id.insert(id.parse()?, task).is_some());

@@ -1,4 +1,5 @@
-//! The way of single tasks, one after the other, with nothing else on its way.
+//! The way of single tasks: one after the other with nothing else on its way, or as the history
+//! remembers it.
 
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,22 @@ pub(crate) async fn time(
         start: LatencyMillis::from(&starts(client, tasks, position).await?),
         round_trip: LatencyMillis::from(&round_trip),
     })
+}
+
+/// Milliseconds from the lease of each of these tasks to the record of its end, by the server's
+/// clock and as its history has them: tasks that wait in a queue say nothing of their way before.
+pub(crate) async fn lease_to_end(
+    client: &Client,
+    tasks: impl Iterator<Item = u64>,
+) -> Result<Quantiles, BenchError> {
+    let mut millis = Quantiles::default();
+    for id in tasks {
+        let task = client.show(&id.to_string()).await?.task;
+        if let (Some(leased), Some(ended)) = (task.allocated_at, task.finished_at) {
+            millis.add(ended.0.saturating_sub(leased.0) as f64 / 1e3);
+        }
+    }
+    Ok(millis)
 }
 
 fn carrying_now() -> TaskSpec {

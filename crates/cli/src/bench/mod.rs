@@ -4,6 +4,7 @@
 //! its own, with the file journal and its history.
 
 mod backlog;
+mod environment;
 mod figures;
 mod growth;
 mod latency;
@@ -18,6 +19,7 @@ mod usage;
 mod worker;
 
 pub(crate) use backlog::{Backlog, measure as measure_backlog};
+pub(crate) use environment::Environment;
 pub(crate) use growth::{Growth, What, measure as measure_growth};
 pub(crate) use processes::{Processes, measure as measure_processes};
 pub(crate) use queue::{Load, measure};

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use capataz_api::client::{Client, ClientConfig, ClientError};
+use capataz_api::client::{Client, ClientConfig, ClientError, Ids};
 use capataz_api::limits::BATCH_TASKS;
 use capataz_api::proto::TaskSpec;
 use capataz_api::rest::StatsQuery;
 
-use super::figures::Figures;
+use super::figures::{CallMillis, Figures};
 use super::latency;
 use super::worker::DRAINED;
 use crate::doctor::sync::{self, SyncMillis};
@@ -35,6 +35,8 @@ const TIMED_TASKS: usize = 1_000;
 const TIMED_AFTER_PAUSE: usize = 200;
 /// Such a pause: processors sleep, and their caches are somebody else's.
 const TIMED_PAUSE: Duration = Duration::from_millis(10);
+/// Drained tasks whose times are looked up afterwards, evenly spread over all of them.
+const DRAIN_SAMPLE: u64 = 1_000;
 /// The group of tasks that are only submitted; no worker serves it.
 const UNSERVED: &str = "bench-unserved";
 /// How often stats are asked for while something is awaited.
@@ -101,9 +103,9 @@ pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
     })?;
     let bench = Bench { client, load };
     say("bench: submitting one at a time");
-    let submit_one_per_s = bench.submit_in_flight(1, ONE_BY_ONE).await?;
+    let one = bench.submit_in_flight(1, ONE_BY_ONE).await?;
     say("bench: submitting with 64 in flight");
-    let submit_64_in_flight_per_s = bench.submit_in_flight(IN_FLIGHT, IN_FLIGHT_TASKS).await?;
+    let in_flight = bench.submit_in_flight(IN_FLIGHT, IN_FLIGHT_TASKS).await?;
     say(format_args!(
         "bench: submitting {} in batches",
         bench.load.tasks
@@ -112,7 +114,7 @@ pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
     bench.client.pause_group(DRAINED, true).await?;
     bench.caught_up().await?;
     let before = server.resident_bytes();
-    let submit_batch_per_s = bench.submit_in_batches().await?;
+    let (batches, queued) = bench.submit_in_batches().await?;
     bench.caught_up().await?;
     let grown = server
         .resident_bytes()
@@ -124,7 +126,8 @@ pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
     ));
     let mut workers = bench.start_workers(&server).await?;
     let (drain_per_s, history_lag_s) = bench.drain().await?;
-    say("bench: timing single tasks on an idle system");
+    let drain_ms = CallMillis::from(&bench.lease_to_end(&queued).await?);
+    say("bench: timing single tasks, one after the other");
     sync::measure(server.folder(), &mut raw)?;
     let timed = latency::time(&bench.client, TIMED_TASKS, Duration::ZERO).await?;
     let rested = latency::time(&bench.client, TIMED_AFTER_PAUSE, TIMED_PAUSE).await?;
@@ -156,11 +159,15 @@ pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
         tasks,
         workers,
         slots,
-        submit_one_per_s,
-        submit_64_in_flight_per_s,
-        submit_batch_per_s,
+        submit_one_per_s: one.per_s,
+        submit_one_ms: CallMillis::from(&one.millis),
+        submit_64_in_flight_per_s: in_flight.per_s,
+        submit_64_in_flight_ms: CallMillis::from(&in_flight.millis),
+        submit_batch_per_s: batches.per_s,
+        submit_batch_ms: CallMillis::from(&batches.millis),
         submit_array_ms,
         drain_per_s,
+        drain_ms,
         latency_ms: timed.start,
         latency_after_pause_ms: rested.start,
         round_trip_ms: timed.round_trip,
@@ -169,6 +176,14 @@ pub(crate) async fn measure(load: Load) -> Result<Figures, BenchError> {
         syncs,
         raw_sync_ms: SyncMillis::from(&raw),
     })
+}
+
+/// Calls of one kind.
+struct Calls {
+    /// Tasks that they brought in a second.
+    per_s: f64,
+    /// Milliseconds of each, from the call to its answer.
+    millis: Quantiles,
 }
 
 struct Bench {
@@ -196,29 +211,39 @@ fn per_second(count: u64, begun: Instant) -> f64 {
     count as f64 / begun.elapsed().as_secs_f64()
 }
 
+fn millis_since(begun: Instant) -> f64 {
+    begun.elapsed().as_secs_f64() * 1e3
+}
+
 impl Bench {
     /// Submits `total` tasks singly from `clients` callers, each waiting for its answer.
-    async fn submit_in_flight(&self, clients: u64, total: u64) -> Result<f64, BenchError> {
+    async fn submit_in_flight(&self, clients: u64, total: u64) -> Result<Calls, BenchError> {
         let begun = Instant::now();
         let callers: Vec<_> = (0..clients)
             .map(|_| {
                 let client = self.client.clone();
                 tokio::spawn(async move {
+                    let mut millis = Quantiles::default();
                     for _ in 0..total / clients {
+                        let begun = Instant::now();
                         client.submit(empty(UNSERVED)).await?;
+                        millis.add(millis_since(begun));
                     }
-                    Ok::<_, ClientError>(())
+                    Ok::<_, ClientError>(millis)
                 })
             })
             .collect();
+        let mut millis = Quantiles::default();
         for caller in callers {
-            caller.await??;
+            millis.join(caller.await??);
         }
-        Ok(per_second(total / clients * clients, begun))
+        let per_s = per_second(total / clients * clients, begun);
+        Ok(Calls { per_s, millis })
     }
 
-    /// Queues all tasks in the largest batches there are.
-    async fn submit_in_batches(&self) -> Result<f64, BenchError> {
+    /// Queues all tasks in the largest batches there are, and returns their ids too.
+    async fn submit_in_batches(&self) -> Result<(Calls, Vec<Ids>), BenchError> {
+        let (mut millis, mut queued) = (Quantiles::default(), Vec::new());
         let begun = Instant::now();
         let mut left = self.load.tasks;
         let mut under_way = tokio::task::JoinSet::new();
@@ -228,12 +253,19 @@ impl Bench {
                 left -= size;
                 let client = self.client.clone();
                 let batch = (left..left + size).map(numbered).collect();
-                under_way.spawn(async move { client.submit_batch(batch).await.map(drop) });
+                under_way.spawn(async move {
+                    let begun = Instant::now();
+                    let accepted = client.submit_batch(batch).await?;
+                    Ok::<_, ClientError>((accepted.ids, millis_since(begun)))
+                });
             } else if let Some(ended) = under_way.join_next().await {
-                ended??;
+                let (ids, taken) = ended??;
+                queued.push(ids);
+                millis.add(taken);
             }
         }
-        Ok(per_second(self.load.tasks, begun))
+        let per_s = per_second(self.load.tasks, begun);
+        Ok((Calls { per_s, millis }, queued))
     }
 
     /// Submits one large array to a group that no worker serves, and says how long it took.
@@ -244,7 +276,7 @@ impl Bench {
         };
         let begun = Instant::now();
         self.client.submit(array).await?;
-        Ok(begun.elapsed().as_secs_f64() * 1e3)
+        Ok(millis_since(begun))
     }
 
     /// Waits until the history is where the journal ends, and says how long that took.
@@ -317,5 +349,11 @@ impl Bench {
         }
         let rate = per_second(self.load.tasks, begun);
         Ok((rate, self.caught_up().await?.as_secs_f64()))
+    }
+    /// How long a sample of the drained tasks took, once the history shows them.
+    async fn lease_to_end(&self, drained: &[Ids]) -> Result<Quantiles, BenchError> {
+        let stride = (self.load.tasks / DRAIN_SAMPLE).max(1) as usize;
+        let sample = drained.iter().flat_map(Ids::numbers).step_by(stride);
+        latency::lease_to_end(&self.client, sample).await
     }
 }

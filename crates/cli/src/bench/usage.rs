@@ -41,6 +41,12 @@ pub(crate) fn cpu_seconds(process: u32) -> Option<f64> {
         .map(|ticks| ticks as f64 / TICKS_PER_SECOND)
 }
 
+/// The memory of this machine; `None` where that cannot be seen.
+pub(crate) fn total_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    Some(kibibytes(&text, "MemTotal:")? * 1024)
+}
+
 fn kibibytes(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()

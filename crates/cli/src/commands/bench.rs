@@ -6,8 +6,9 @@ use clap::Subcommand;
 
 use super::Context;
 use crate::bench::{
-    Backlog, Fleet, Growth, Load, Processes, Runs, Sustained, What, measure, measure_backlog,
-    measure_growth, measure_processes, measure_runs, measure_sustained, run_worker,
+    Backlog, Environment, Fleet, Growth, Load, Processes, Runs, Sustained, What, measure,
+    measure_backlog, measure_growth, measure_processes, measure_runs, measure_sustained,
+    run_worker,
 };
 use crate::failure::{Exit, Failure};
 use crate::output::Format;
@@ -71,6 +72,19 @@ enum Benchmark {
     Processes(ProcessesArguments),
     Growth(GrowthArguments),
     Runs(RunsArguments),
+}
+
+impl Benchmark {
+    fn place(&self) -> &Place {
+        match self {
+            Benchmark::Queue(plan) => &plan.place,
+            Benchmark::Backlog(plan) => &plan.place,
+            Benchmark::Sustained(plan) => &plan.place,
+            Benchmark::Processes(plan) => &plan.place,
+            Benchmark::Growth(plan) => &plan.place,
+            Benchmark::Runs(plan) => &plan.place,
+        }
+    }
 }
 
 /// Where the data of a benchmark goes.
@@ -234,17 +248,35 @@ pub(crate) struct BenchWorker {
 impl Bench {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let output = context.output;
+        let place = self.what.place().data_dir.as_deref();
+        // Taken before anything is measured, and outside of it.
+        let environment = &Environment::of(place);
         match self.what {
-            Benchmark::Queue(plan) => output.show(&measure(plan.into()).await?)?,
-            Benchmark::Backlog(plan) => output.show(&measure_backlog(plan.into()).await?)?,
-            Benchmark::Sustained(plan) => output.show(&measure_sustained(plan.into()).await?)?,
-            Benchmark::Processes(plan) => output.show(&measure_processes(plan.into()).await?)?,
-            Benchmark::Runs(plan) => output.show(&measure_runs(plan.into()).await?)?,
+            Benchmark::Queue(plan) => {
+                let figures = measure(plan.into()).await?;
+                output.show(&environment.beside(figures))?;
+            }
+            Benchmark::Backlog(plan) => {
+                let figures = measure_backlog(plan.into()).await?;
+                output.show(&environment.beside(figures))?;
+            }
+            Benchmark::Sustained(plan) => {
+                let figures = measure_sustained(plan.into()).await?;
+                output.show(&environment.beside(figures))?;
+            }
+            Benchmark::Processes(plan) => {
+                let figures = measure_processes(plan.into()).await?;
+                output.show(&environment.beside(figures))?;
+            }
+            Benchmark::Runs(plan) => {
+                let figures = measure_runs(plan.into()).await?;
+                output.show(&environment.beside(figures))?;
+            }
             Benchmark::Growth(plan) => {
-                let figures = measure_growth(plan.into(), output).await?;
+                let figures = measure_growth(plan.into(), environment, output).await?;
                 // As JSON each point was printed as it came.
                 if output.format != Format::Json {
-                    output.show(&figures)?;
+                    output.show(&environment.beside(figures))?;
                 }
             }
         }

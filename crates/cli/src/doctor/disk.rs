@@ -64,12 +64,26 @@ pub(super) fn file_system(folder: &Path) -> Check {
     }
 }
 
-fn judge(name: &'static str, magic: u64) -> Check {
+/// The name of the file system under a folder, which need not be there yet; a number when it has
+/// no name here, and `None` when it cannot be examined.
+pub(crate) fn file_system_name(folder: &Path) -> Option<String> {
+    let found = statfs(existing(folder)).ok()?;
+    let magic = found.f_type as u64;
+    Some(known(magic).map_or_else(|| format!("{magic:#x}"), |(name, _)| name.to_owned()))
+}
+
+/// A file system's name, and what is wrong with it.
+fn known(magic: u64) -> Option<(&'static str, &'static str)> {
     // Some platforms sign-extend the 32 bits of the magic number.
     let magic = magic & 0xFFFF_FFFF;
-    match FILE_SYSTEMS.iter().find(|(known, ..)| *known == magic) {
-        Some((_, system, "")) => Check::ok(name, (*system).to_owned()),
-        Some((_, system, wrong)) => Check::warning(name, (*system).to_owned(), wrong),
+    let found = FILE_SYSTEMS.iter().find(|(number, ..)| *number == magic);
+    found.map(|(_, name, wrong)| (*name, *wrong))
+}
+
+fn judge(name: &'static str, magic: u64) -> Check {
+    match known(magic) {
+        Some((system, "")) => Check::ok(name, system.to_owned()),
+        Some((system, wrong)) => Check::warning(name, system.to_owned(), wrong),
         None => Check::warning(
             name,
             format!("unknown, number {magic:#x}"),

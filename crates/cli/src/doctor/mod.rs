@@ -9,6 +9,7 @@ pub(crate) mod sync;
 
 use std::path::Path;
 
+pub(crate) use disk::file_system_name;
 use serde::Serialize;
 
 use crate::output::{Report, Sheet};

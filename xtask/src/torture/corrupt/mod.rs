@@ -3,8 +3,11 @@
 
 mod folder;
 mod history;
+mod live;
+mod read_back;
+mod told;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,12 +17,11 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
-use super::http::{Connection, Peer};
 use super::options::Options;
 use super::rig::Rig;
-use crate::bars::system::System;
 use folder::{Damage, Kept};
-use history::{GROUP, History, PLANS};
+use history::{History, PLANS};
+use read_back::read_back;
 
 /// Faster than any disk; a damaged byte is a damaged byte.
 const MEMORY: &str = "/dev/shm";
@@ -154,8 +156,8 @@ fn inject(
             });
         }
     };
-    let listed = match list(&system) {
-        Ok(listed) => listed,
+    let shown = match read_back(&system, &history.told) {
+        Ok(shown) => shown,
         Err(error) => {
             let said = format!("{error:#}");
             // What cannot be read is refused with a status; nothing is made up for it.
@@ -165,7 +167,7 @@ fn inject(
             });
         }
     };
-    let missing = history.missing(&listed);
+    let missing = history.told.missing(&shown, history.witnessed);
     if let Some(first) = missing.below_witness.first() {
         let count = missing.below_witness.len();
         let said = system.said();
@@ -194,29 +196,4 @@ const PLACES: [&str; 7] = [
 fn says_where(said: &str) -> bool {
     let refused = said.contains("the server ended with exit status");
     refused && PLACES.iter().any(|place| said.contains(place))
-}
-
-/// Everything that the server lists, by id.
-fn list(system: &System) -> Result<HashMap<u64, Value>> {
-    let peer = Peer::new(system.clients().address(), system.clients().token());
-    let (mut connection, mut all) = (Connection::new(&peer), HashMap::new());
-    let mut cursor = String::new();
-    loop {
-        let path = format!("/api/v1/tasks?group={GROUP}&limit=10000{cursor}");
-        let mut page = connection.get(&path)?;
-        for item in page["items"]
-            .as_array_mut()
-            .context("a page without items")?
-        {
-            let id = item["id"]
-                .as_str()
-                .context("a task without an id")?
-                .parse()?;
-            all.insert(id, item.take());
-        }
-        match page["cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return Ok(all),
-        }
-    }
 }

@@ -114,10 +114,7 @@ pub(super) fn run(options: &Options, totals: &mut Totals, dice: &mut StdRng) -> 
         rig.set("CAPATAZ_SERVE_DISK_RESERVE", reserve);
         one_disk(&disk, &rig, totals, dice)
             .with_context(|| format!("reserve {reserve}, payloads of {payload}"))?;
-        let notes = rig.notes()?;
-        totals.acknowledged += notes.accepted.len();
-        totals.completed += notes.completed.len();
-        totals.unanswered += notes.unanswered.len();
+        totals.count(&rig.notes()?);
         let lost = totals.lost;
         let (filled, ended) = (totals.filled, totals.ended);
         eprintln!("filled {filled} times, {ended} ended, {lost} lost; {reserve}, {payload}");

@@ -8,6 +8,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::Totals;
+use crate::bars::process::until;
 use crate::torture::options::Options;
 use crate::torture::power::Plugged;
 
@@ -23,6 +24,9 @@ const FAILS: usize = 5;
 /// How long a server works at most until a sync fails, and goes on if it can.
 const LONGEST: Duration = Duration::from_secs(3);
 const AFTERWARDS: Duration = Duration::from_millis(200);
+
+/// How long a server may take to end by itself after that: it has a store to close.
+const ENDS: Duration = Duration::from_secs(20);
 
 /// How often the power goes too, once a successor has worked for a while.
 const CUT: f64 = 0.5;
@@ -52,10 +56,7 @@ pub(super) fn run(options: &Options, totals: &mut Totals, dice: &mut StdRng) -> 
             plugged.rig.check(&system, true)
         })?;
         totals.add(&verdict);
-        let notes = plugged.rig.notes()?;
-        totals.acknowledged += notes.accepted.len();
-        totals.completed += notes.completed.len();
-        totals.unanswered += notes.unanswered.len();
+        totals.count(&plugged.rig.notes()?);
         eprintln!("{} failed syncs, {} lost", totals.failed_syncs, totals.lost);
     }
     Ok(())
@@ -80,9 +81,13 @@ fn until_cut(
         let enough = failed.is_some_and(|failed: Instant| failed.elapsed() > AFTERWARDS);
         Ok(enough || begun.elapsed() > LONGEST)
     })?;
-    totals.failed_syncs += std::mem::take(&mut plugged.disk.lock().fate.failed_syncs);
+    let failed = std::mem::take(&mut plugged.disk.lock().fate.failed_syncs);
     plugged.disk.lock().fate.fail_sync_after = None;
-    totals.ended_by_sync += usize::from(system.process().ended()?.is_some());
+    totals.failed_syncs += failed;
+    if failed > 0 {
+        let ended = until("the server ends", ENDS, || system.process().ended());
+        totals.ended_by_sync += usize::from(ended.is_ok());
+    }
     system.kill()?;
     let mut system = plugged.rig.start().context("a plain restart")?;
     totals.add(&plugged.rig.check(&system, false)?);

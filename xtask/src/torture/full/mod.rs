@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::notes::Notes;
 use super::options::Options;
 use super::verdict::Verdict;
 
@@ -17,6 +18,8 @@ use super::verdict::Verdict;
 struct Totals {
     acknowledged: usize,
     completed: usize,
+    cancelled: usize,
+    failed: usize,
     unanswered: usize,
     lost: usize,
     doubled: usize,
@@ -41,6 +44,14 @@ impl Totals {
         self.lost += verdict.lost;
         self.doubled += verdict.doubled;
     }
+
+    fn count(&mut self, notes: &Notes) {
+        self.acknowledged += notes.accepted.len();
+        self.completed += notes.completed.len();
+        self.cancelled += notes.cancelled.len();
+        self.failed += notes.failed.len();
+        self.unanswered += notes.unanswered.len();
+    }
 }
 
 pub(crate) fn run(options: &Options) -> Result<(bool, Value)> {
@@ -48,13 +59,17 @@ pub(crate) fn run(options: &Options) -> Result<(bool, Value)> {
     let (mut totals, mut dice) = (Totals::default(), options.dice());
     ballast::run(options, &mut totals, &mut dice)?;
     eio::run(options, &mut totals, &mut dice)?;
-    let whole = totals.lost == 0 && totals.doubled == 0 && totals.without_a_byte > 0;
+    // A server that went on after a failed sync would acknowledge what may never be written.
+    let ended = totals.failed_syncs > 0 && totals.ended_by_sync == totals.failed_syncs;
+    let whole = totals.lost == 0 && totals.doubled == 0 && totals.without_a_byte > 0 && ended;
     let figures = json!({
         "torture": "full", "filled": totals.filled, "without_a_byte": totals.without_a_byte,
         "ended": totals.ended, "refused_to_start": totals.refused_to_start,
         "failed_syncs": totals.failed_syncs, "ended_by_sync": totals.ended_by_sync,
         "cuts_after_failed_syncs": totals.cuts, "acknowledged": totals.acknowledged,
-        "completions_acknowledged": totals.completed, "unanswered": totals.unanswered,
+        "completions_acknowledged": totals.completed,
+        "cancels_acknowledged": totals.cancelled, "failures_acknowledged": totals.failed,
+        "unanswered": totals.unanswered,
         "lost": totals.lost, "recorded_twice": totals.doubled,
         "seconds": begun.elapsed().as_secs(),
     });

@@ -84,6 +84,8 @@ struct Totals {
     syncs: u64,
     acknowledged: usize,
     completed: usize,
+    cancelled: usize,
+    failed: usize,
     unanswered: usize,
     lost: usize,
     doubled: usize,
@@ -105,11 +107,13 @@ pub(crate) fn run(options: &Options) -> Result<(bool, Value)> {
         } = totals;
         eprintln!("{cuts} cuts, {acknowledged} acknowledged");
     }
-    let whole = totals.lost == 0 && totals.doubled == 0;
+    let looked = totals.completed > 0 && totals.cancelled > 0 && totals.failed > 0;
+    let whole = looked && totals.lost == 0 && totals.doubled == 0;
     let figures = json!({
         "torture": "power", "cuts": totals.cuts,
         "cuts_while_starting": totals.cuts_while_starting, "syncs": totals.syncs,
         "acknowledged": totals.acknowledged, "completions_acknowledged": totals.completed,
+        "cancels_acknowledged": totals.cancelled, "failures_acknowledged": totals.failed,
         "unanswered": totals.unanswered, "lost": totals.lost, "recorded_twice": totals.doubled,
         "seconds": begun.elapsed().as_secs(),
     });
@@ -142,6 +146,8 @@ fn one_disk(options: &Options, totals: &mut Totals, dice: &mut StdRng) -> Result
     let notes = plugged.rig.notes()?;
     totals.acknowledged += notes.accepted.len();
     totals.completed += notes.completed.len();
+    totals.cancelled += notes.cancelled.len();
+    totals.failed += notes.failed.len();
     totals.unanswered += notes.unanswered.len();
     totals.syncs += plugged.disk.lock().syncs;
     Ok(())

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use capataz_api::rest::PodPatch;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::environment::Environment;
 use super::recipe::Recipe;
 use super::trial::{Trial, TrialError};
 use crate::failure::Failure;
@@ -103,16 +104,20 @@ pub(crate) struct Growth {
 }
 
 /// Measures every point, each on a server of its own, and shows it as it comes.
-pub(crate) async fn measure(plan: Growth, output: Output) -> Result<Figures, Failure> {
+pub(crate) async fn measure(
+    plan: Growth,
+    environment: &Environment,
+    output: Output,
+) -> Result<Figures, Failure> {
     more_open_files();
     let mut points = Vec::new();
     for what in &plan.what {
         for size in what.sizes().iter().filter(|size| **size <= plan.max) {
-            let point = measure_point(&plan, *what, *size).await?;
+            let figures = measure_point(&plan, *what, *size).await?;
+            points.push(figures.clone());
             if output.format == Format::Json {
-                output.json_line(&point)?;
+                output.json_line(&environment.beside(figures))?;
             }
-            points.push(point);
         }
     }
     Ok(Figures { points })

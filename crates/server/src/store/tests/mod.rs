@@ -13,4 +13,3 @@ mod retention;
 mod rounds;
 mod run_driver;
 mod runs;
-mod speed;
