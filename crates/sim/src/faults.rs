@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use capataz_journal::disk::Disk;
 use capataz_journal::disk::faulty::Operation;
-use capataz_journal::{FileJournal, FileOptions, OpenError};
+use capataz_journal::{FileJournal, OpenError};
 use capataz_server::owner::Token;
 
 use crate::client::{CallId, Kind};
 use crate::clock::{SECOND, Time};
 use crate::figures::Fault;
+use crate::recovery::file_options;
 use crate::world::{Happening, World};
 
 /// Kinds that the agenda draws from, with their weights; the others follow from options and tasks.
@@ -282,10 +283,7 @@ impl World {
     /// Another process wants to lead on the same disk: the lock refuses it, and nothing changes.
     fn knock(&mut self) {
         self.fault(Fault::Rival);
-        let options = FileOptions {
-            segment_bytes: self.options.segment_bytes,
-            ..FileOptions::default()
-        };
+        let options = file_options(self.options.segment_bytes);
         let changes = self.master.disk.changes();
         let opened = FileJournal::open_on(Arc::new(self.master.disk.clone()), options);
         if !matches!(opened, Err(OpenError::Locked { .. })) {

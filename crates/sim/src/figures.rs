@@ -23,6 +23,7 @@ pub enum Fault {
     FailedSync,
     FailedWrite,
     DiskFull,
+    Rot,
     SlowAppend,
     SlowStore,
     Rival,
@@ -50,7 +51,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Fault; 34] = [
+    pub const ALL: [Fault; 35] = [
         Fault::MasterPowerCut,
         Fault::MasterKill,
         Fault::MasterPause,
@@ -62,6 +63,7 @@ impl Fault {
         Fault::FailedSync,
         Fault::FailedWrite,
         Fault::DiskFull,
+        Fault::Rot,
         Fault::SlowAppend,
         Fault::SlowStore,
         Fault::Rival,

@@ -40,6 +40,7 @@ mod poller;
 mod probe;
 mod recovery;
 mod rivals;
+mod rot;
 mod run;
 mod run_calls;
 mod spoken;

@@ -22,7 +22,7 @@ use crate::mutant::Mutant;
 use crate::world::{Happening, World};
 
 /// Bytes of journal that are replayed at a time.
-const REPLAY_BYTES: usize = 64 << 10;
+pub(crate) const REPLAY_BYTES: usize = 64 << 10;
 
 /// Why a start did not come to its end.
 enum Stopped {
@@ -62,10 +62,7 @@ impl World {
             return Ok(Box::new(journal.clone()));
         }
         let disk = disk::for_journal(&self.master.disk, self.mutant);
-        let options = FileOptions {
-            segment_bytes: self.options.segment_bytes,
-            new_id: JournalId::from_bytes(*b"capataz-simulate"),
-        };
+        let options = file_options(self.options.segment_bytes);
         match FileJournal::open_on(disk, options) {
             Ok(journal) => Ok(Box::new(journal)),
             Err(OpenError::Disk(error)) => Err(Stopped::Again(error.to_string())),
@@ -77,6 +74,7 @@ impl World {
     }
 
     fn recover(&mut self) -> Result<(), Stopped> {
+        let before = self.master.disk.fork();
         let mut journal = self.open_journal()?;
         let position = self.master.store.position();
         if position < journal.first() || position > journal.tail() {
@@ -85,6 +83,12 @@ impl World {
             return Err(Stopped::Broken(what));
         }
         self.audit(journal.as_ref())?;
+        if self.shared.is_none() && self.trouble() {
+            self.let_rot(before, 0).map_err(Stopped::Broken)?;
+            let whole = self.master.disk.fork();
+            self.let_rot(whole, journal.tail().get())
+                .map_err(Stopped::Broken)?;
+        }
         let mut state = self
             .master
             .store
@@ -156,16 +160,12 @@ impl World {
         while position < tail {
             for entry in read(journal, position)? {
                 let place = entry.position.get();
-                match self.ledger.record(place) {
-                    Some(record) if *record != entry.payload => {
-                        let what = format!("the record at {place} is another one now");
-                        return Err(Stopped::Broken(what));
-                    }
-                    Some(_) => {}
-                    None => {
-                        let payload = Bytes::copy_from_slice(&entry.payload);
-                        self.becomes_durable(place, entry.epoch, entry.writer_id, &payload);
-                    }
+                if place >= known {
+                    let payload = Bytes::copy_from_slice(&entry.payload);
+                    self.becomes_durable(place, entry.epoch, entry.writer_id, &payload);
+                } else if !self.ledger.is_record(&entry) {
+                    let what = format!("the record at {place} is another one now");
+                    return Err(Stopped::Broken(what));
                 }
                 position = entry.position.advance(1);
             }
@@ -198,6 +198,14 @@ impl World {
         }
         self.master.store.commit();
         Ok(())
+    }
+}
+
+/// How the journal is opened.
+pub(crate) fn file_options(segment_bytes: u64) -> FileOptions {
+    FileOptions {
+        segment_bytes,
+        new_id: JournalId::from_bytes(*b"capataz-simulate"),
     }
 }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use capataz_engine::{Attempt, Change, Event, Hello, Key};
+use capataz_journal::Entry;
 
 use returns::Returning;
 use run_facts::{RunFacts, WorkflowFacts};
@@ -40,6 +41,8 @@ const REQUEST_KEPT: u64 = 600 * 1_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     records: Vec<Bytes>,
+    /// Who wrote each record, and in which leadership.
+    writers: Vec<(u64, [u8; 16])>,
     /// How many events there were before each record, and so far.
     begins: Vec<u64>,
     moment: u64,
@@ -110,6 +113,13 @@ impl Ledger {
         self.records.get(position as usize)
     }
 
+    /// Whether an entry of the journal is the durable record of its position.
+    pub(crate) fn is_record(&self, entry: &Entry) -> bool {
+        let place = entry.position.get() as usize;
+        self.records.get(place) == Some(&entry.payload)
+            && self.writers.get(place) == Some(&(entry.epoch, entry.writer_id))
+    }
+
     /// How many rounds of tasks and elements have ended, arrays that were closed among them.
     pub(crate) fn ends(&self) -> u64 {
         self.ends
@@ -170,6 +180,7 @@ impl Ledger {
             folded.map_err(|what| format!("record {position}: {what}: {event:?}"))?;
         }
         self.records.push(record.clone());
+        self.writers.push((epoch, writer));
         Ok(())
     }
 
