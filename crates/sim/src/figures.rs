@@ -18,10 +18,13 @@ pub enum Fault {
     CrashInAppend,
     LateLanding,
     UnknownAppend,
+    RefusedAppend,
     Takeover,
     Conflict,
     FailedSync,
     FailedWrite,
+    LostWrite,
+    TornWrite,
     DiskFull,
     Rot,
     SlowAppend,
@@ -43,6 +46,7 @@ pub enum Fault {
     SlowHello,
     LostCall,
     DoubledCall,
+    Reordered,
     RetryStorm,
     ClockJump,
     ClockDrift,
@@ -51,17 +55,20 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Fault; 35] = [
+    pub const ALL: [Fault; 39] = [
         Fault::MasterPowerCut,
         Fault::MasterKill,
         Fault::MasterPause,
         Fault::CrashInAppend,
         Fault::LateLanding,
         Fault::UnknownAppend,
+        Fault::RefusedAppend,
         Fault::Takeover,
         Fault::Conflict,
         Fault::FailedSync,
         Fault::FailedWrite,
+        Fault::LostWrite,
+        Fault::TornWrite,
         Fault::DiskFull,
         Fault::Rot,
         Fault::SlowAppend,
@@ -83,6 +90,7 @@ impl Fault {
         Fault::SlowHello,
         Fault::LostCall,
         Fault::DoubledCall,
+        Fault::Reordered,
         Fault::RetryStorm,
         Fault::ClockJump,
         Fault::ClockDrift,
@@ -186,5 +194,35 @@ impl fmt::Display for Figures {
             write!(f, " {}={count}", fault.name())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those of so many seeds in which everything has occurred.
+    fn complete(seeds: u64) -> Figures {
+        Figures {
+            seeds,
+            faults: Fault::ALL.iter().map(|kind| (*kind, 1)).collect(),
+            covered: Covered::ALL.iter().map(|kind| (*kind, 1)).collect(),
+            ..Figures::default()
+        }
+    }
+
+    #[test]
+    fn nothing_is_missing_where_everything_occurred() {
+        assert!(complete(REPRESENTATIVE).missing().is_empty());
+    }
+
+    #[test]
+    fn a_kind_that_never_occurred_is_missing_from_so_many_seeds_on() {
+        for (seeds, names) in [(199, vec![]), (200, vec!["torn_write", "run_again"])] {
+            let mut figures = complete(seeds);
+            figures.faults.remove(&Fault::TornWrite);
+            figures.covered.remove(&Covered::RunAgain);
+            assert_eq!(figures.missing(), names, "{seeds} seeds");
+        }
     }
 }

@@ -238,7 +238,8 @@ impl World {
     }
 
     fn start_append(&mut self) {
-        let longest = match self.master.slow_appends_until > self.now {
+        let slow = self.master.slow_appends_until > self.now;
+        let longest = match slow {
             true => self.options.lease_ttl * 2,
             false => self.options.sync_max,
         };
@@ -249,11 +250,12 @@ impl World {
         };
         if process.syncing.is_empty() && !process.queue.is_empty() {
             process.syncing = process.queue.drain(..).collect();
-            match (self.shared.is_some(), process.syncing.first()) {
-                (true, Some(first)) => {
-                    let expected = first.expected;
-                    self.take_off(expected, longest);
-                }
+            let first = process.syncing.first().map(|append| append.expected);
+            if slow {
+                self.fault(Fault::SlowAppend, self.this_master());
+            }
+            match (self.shared.is_some(), first) {
+                (true, Some(expected)) => self.take_off(expected, longest),
                 _ => self.plan(at, Happening::Appended(generation)),
             }
         }
@@ -275,6 +277,9 @@ impl World {
                 return self.violate(format!("a conflict at {tail} without a rival"));
             }
             Append::Refused(_) | Append::Unknown(_) => {
+                if let Append::Refused(_) = ended {
+                    self.fault(Fault::RefusedAppend, self.this_master());
+                }
                 self.say(|| format!("master: append ended {ended:?}"));
                 let power = self.chance.percent(50);
                 return self.stop_master(power);
@@ -312,6 +317,9 @@ impl World {
                 let room = room == Room::Enough;
                 if room != process.room {
                     process.room = room;
+                    if !room {
+                        self.fault(Fault::DiskFull, self.this_master());
+                    }
                     self.input(Input::JournalRoom(room));
                 }
             }
@@ -341,6 +349,9 @@ impl World {
         };
         if !process.store_busy && self.master.store.is_due() {
             process.store_busy = true;
+            if slow > at {
+                self.fault(Fault::SlowStore, self.this_master());
+            }
             self.plan(at.max(slow), Happening::Committed(generation));
         }
     }
@@ -400,10 +411,12 @@ impl World {
         self.master.paused_until = 0;
         let group = std::mem::take(&mut process.syncing);
         if !group.is_empty() && self.shared.is_none() {
-            self.fault(Fault::CrashInAppend);
-            self.master.disk.cut_after(self.chance.below(6));
+            self.fault(Fault::CrashInAppend, format_args!("master {ended}"));
+            // Before the write, between it and its sync, or in what a new segment needs.
+            let most = if self.chance.percent(75) { 2 } else { 6 };
+            self.master.disk.cut_after(self.chance.below(most));
             if let Append::Committed { .. } = append(&mut process, &group) {
-                self.fault(Fault::LateLanding);
+                self.fault(Fault::LateLanding, format_args!("master {ended}"));
             }
         }
         drop(process);

@@ -16,6 +16,7 @@ use capataz_server::store::Batch;
 
 use crate::clock::{MS, SECOND};
 use crate::disk;
+use crate::figures::Fault;
 use crate::ledger::Violation;
 use crate::master::{Process, Shared, empty};
 use crate::mutant::Mutant;
@@ -128,7 +129,11 @@ impl World {
             Append::Conflict { tail } => {
                 return Err(Stopped::Broken(format!("a conflict at {tail}")));
             }
-            other => return Err(Stopped::Again(format!("{other:?}"))),
+            Append::Refused(refusal) => {
+                self.fault(Fault::RefusedAppend, self.this_master());
+                return Err(Stopped::Again(refusal.to_string()));
+            }
+            Append::Unknown(fault) => return Err(Stopped::Again(fault.to_string())),
         }
         for batch in empty(&batches) {
             self.master.store.push(batch);

@@ -130,7 +130,7 @@ impl World {
             return self.violate(format!("r{index} is told what is not on record: {reply:?}"));
         }
         if self.trouble() && self.chance.percent(self.options.loss) {
-            return self.fault(Fault::LostCall);
+            return self.fault(Fault::LostCall, format_args!("the answer to r{index}"));
         }
         let delay = self.chance.between(50, self.options.delay_max);
         self.plan(self.now + delay, Happening::PollerHears(index, life, reply));
