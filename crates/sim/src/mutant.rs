@@ -199,6 +199,12 @@ impl Mutant {
         found.map(|(_, mutant)| *mutant)
     }
 
+    /// Its name.
+    pub fn name(self) -> Option<&'static str> {
+        let found = ALL.iter().find(|(_, known)| *known == self);
+        found.map(|(name, _)| *name)
+    }
+
     /// Plants it where the production code looks, or makes sure that nothing is planted there.
     pub(crate) fn plant(mutant: Option<Mutant>) {
         planted::plant(match mutant {

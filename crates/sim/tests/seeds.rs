@@ -12,9 +12,8 @@ fn promises_hold() {
     let mut figures = Figures::default();
     for seed in 1..=SEEDS {
         let outcome = run(seed, None, false);
-        let trace = || outcome.trace.join("\n");
-        if let Some(violation) = &outcome.violation {
-            panic!("{}\nseed {seed}: {violation}", trace());
+        if let Some(report) = outcome.explain() {
+            panic!("{report}");
         }
         figures.add(&outcome.figures);
     }
