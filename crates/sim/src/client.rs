@@ -177,7 +177,7 @@ impl World {
         };
         let trouble = self.trouble();
         let mut copies = 1;
-        if trouble && self.chance.percent(10) {
+        if trouble && !self.options.calm && self.chance.percent(10) {
             self.fault(Fault::DoubledCall, id);
             copies = self.chance.between(2, 4);
         }

@@ -8,6 +8,10 @@ use crate::covered::{Counts, Covered};
 /// Seeds from which on every kind of fault must have occurred: fewer may miss one by chance.
 const REPRESENTATIVE: u64 = 200;
 
+/// So many tasks must have lived at a time in them: states that stay small prove nothing about what
+/// only a large one does.
+const MANY: u64 = 2_000;
+
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -129,6 +133,8 @@ pub struct Figures {
     pub acknowledged: u64,
     /// Attempts whose sandbox ran.
     pub attempts: u64,
+    /// Most tasks that lived at a time, arrays counted once.
+    pub live_most: u64,
     /// What runs and their steps did, by kind.
     pub covered: BTreeMap<Covered, u64>,
     /// Faults by kind.
@@ -160,6 +166,7 @@ impl Figures {
         self.records += other.records;
         self.acknowledged += other.acknowledged;
         self.attempts += other.attempts;
+        self.live_most = self.live_most.max(other.live_most);
         self.cover(&other.covered);
         for (fault, count) in &other.faults {
             *self.faults.entry(*fault).or_default() += count;
@@ -175,7 +182,8 @@ impl Figures {
         let faults = Fault::ALL.into_iter().filter(absent).map(Fault::name);
         let kinds = Covered::ALL.into_iter();
         let of_runs = kinds.filter(|kind| self.of(*kind) == 0).map(Covered::name);
-        faults.chain(of_runs).collect()
+        let small = (self.live_most < MANY).then(|| format!("{MANY} live tasks"));
+        faults.chain(of_runs).chain(small).collect()
     }
 }
 
@@ -183,8 +191,8 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seeds={} events={} records={} acknowledged={} attempts={}",
-            self.seeds, self.events, self.records, self.acknowledged, self.attempts
+            "seeds={} events={} records={} acknowledged={} attempts={} live_most={}",
+            self.seeds, self.events, self.records, self.acknowledged, self.attempts, self.live_most
         )?;
         for kind in Covered::ALL {
             write!(f, " {}={}", kind.name(), self.of(kind))?;
@@ -205,6 +213,7 @@ mod tests {
     fn complete(seeds: u64) -> Figures {
         Figures {
             seeds,
+            live_most: MANY,
             faults: Fault::ALL.iter().map(|kind| (*kind, 1)).collect(),
             covered: Covered::ALL.iter().map(|kind| (*kind, 1)).collect(),
             ..Figures::default()
@@ -224,5 +233,12 @@ mod tests {
             figures.covered.remove(&Covered::RunAgain);
             assert_eq!(figures.missing(), names, "{seeds} seeds");
         }
+    }
+
+    #[test]
+    fn states_that_stayed_small_are_told() {
+        let mut figures = complete(REPRESENTATIVE);
+        figures.live_most = MANY - 1;
+        assert_eq!(figures.missing(), ["2000 live tasks"]);
     }
 }
