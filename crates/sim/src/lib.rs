@@ -39,6 +39,7 @@ mod pace;
 mod poller;
 mod probe;
 mod recovery;
+mod refusals;
 mod rivals;
 mod rot;
 mod run;

@@ -55,6 +55,11 @@ pub(crate) struct Process {
     turn_at: Time,
     store_busy: bool,
     room: bool,
+    /// The disk was full at some time.
+    pub(crate) was_full: bool,
+    /// How many events were durable when it last heard of an append: what it says next was computed
+    /// from them, and maybe from later ones.
+    pub(crate) since: u64,
     pub(crate) pace: Pace,
 }
 
@@ -79,6 +84,8 @@ impl Process {
             turn_at: Time::MAX,
             store_busy: false,
             room: true,
+            was_full: false,
+            since: 0,
             pace: Pace::default(),
         }
     }
@@ -304,6 +311,10 @@ impl World {
         }
         self.after_owner();
         self.exact = false;
+        let moment = self.ledger.moment();
+        if let Some(process) = &mut self.master.process {
+            process.since = moment;
+        }
         self.maintain();
     }
 
@@ -317,6 +328,7 @@ impl World {
                 let room = room == Room::Enough;
                 if room != process.room {
                     process.room = room;
+                    process.was_full |= !room;
                     if !room {
                         self.fault(Fault::DiskFull, self.this_master());
                     }

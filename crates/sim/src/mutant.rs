@@ -55,6 +55,12 @@ pub enum Mutant {
     OutputNotStored,
     /// Ended runs are missing from the store.
     ArchiveNotStored,
+    /// A count of tasks counts what runs once more.
+    LeasesCountedAsTasks,
+    /// A retry is refused without a look at whether the task lives.
+    RetryRefusedBlindly,
+    /// New tasks are refused although the store does not lag.
+    OverloadedBlindly,
     /// A bug in the production code.
     Planted(Bug),
     /// A bug in the journal.
@@ -68,6 +74,9 @@ const ALL: &[(&str, Mutant)] = &[
     ("ack_before_sync", Mutant::AckBeforeSync),
     ("refusal_before_sync", Planted(Bug::RefusalBeforeSync)),
     ("count_before_sync", Planted(Bug::CountBeforeSync)),
+    ("leases_counted_as_tasks", Mutant::LeasesCountedAsTasks),
+    ("retry_refused_blindly", Mutant::RetryRefusedBlindly),
+    ("overloaded_blindly", Mutant::OverloadedBlindly),
     ("sync_skipped", Mutant::SyncSkipped),
     ("folder_not_synced", Mutant::FolderNotSynced),
     ("failed_sync_retried", Mutant::FailedSyncRetried),

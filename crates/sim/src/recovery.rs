@@ -140,6 +140,7 @@ impl World {
         }
         let mut process = Process::new(owner, journal, writer, batches, feed);
         process.pace.leads(now.mono);
+        process.since = self.ledger.moment();
         self.master.process = Some(process);
         Ok(())
     }

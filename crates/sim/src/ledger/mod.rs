@@ -7,6 +7,7 @@ mod attempts;
 mod ends;
 mod facts;
 mod queues;
+mod refusals;
 mod repeats;
 mod returns;
 mod run_facts;
@@ -41,11 +42,15 @@ const REQUEST_KEPT: u64 = 600 * 1_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     records: Vec<Bytes>,
+    bytes: usize,
     /// Who wrote each record, and in which leadership.
     writers: Vec<(u64, [u8; 16])>,
     /// How many events there were before each record, and so far.
     begins: Vec<u64>,
     moment: u64,
+    /// How many tasks live, and how many did after each event.
+    live: u64,
+    lives: Vec<u64>,
     epoch: u64,
     writer: [u8; 16],
     last_at: u64,
@@ -101,6 +106,11 @@ impl Ledger {
     /// How many records are durable.
     pub(crate) fn tail(&self) -> u64 {
         self.records.len() as u64
+    }
+
+    /// How many events are durable.
+    pub(crate) fn moment(&self) -> u64 {
+        self.moment
     }
 
     /// The leadership of the newest record.
@@ -178,7 +188,9 @@ impl Ledger {
         for event in &events {
             let folded = self.fold(event);
             folded.map_err(|what| format!("record {position}: {what}: {event:?}"))?;
+            self.lives.push(self.live);
         }
+        self.bytes += record.len();
         self.records.push(record.clone());
         self.writers.push((epoch, writer));
         Ok(())
