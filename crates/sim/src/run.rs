@@ -83,7 +83,6 @@ mod tests {
             assert!(report.contains(part), "{part} is missing in\n{report}");
         }
         let trace = report.split("Options {").next().unwrap_or_default();
-        assert!(trace.lines().count() > 10);
         assert!(trace.lines().all(|line| line.len() < 400), "{trace}");
         // An element of a task has the name that everybody knows it by.
         assert!(!report.contains("Key("), "{report}");
@@ -92,14 +91,18 @@ mod tests {
     #[test]
     fn faults_name_those_they_happen_to() {
         let lines = run(3, None, true).trace;
-        let faults = lines.iter().filter(|line| line.contains(" fault: "));
-        let named: Vec<&String> = faults.filter(|line| line.contains(" of ")).collect();
-        assert!(named.iter().any(|line| line.contains("worker_pause of w")));
-        assert!(named.iter().any(|line| line.contains("partition_up of w")));
-        let nameless = lines
-            .iter()
-            .find(|line| line.contains(" fault: ") && !line.contains(" of "));
-        assert_eq!(nameless, None);
+        let faults = lines.iter().filter_map(|line| line.split_once(" fault: "));
+        let faults: Vec<&str> = faults.map(|(_, fault)| fault).collect();
+        assert_eq!(faults.iter().find(|fault| !fault.contains(" of ")), None);
+        let of_workers = |fault: &&&str| ["worker", "host", "partition"].contains(&kind(fault));
+        let of_workers: Vec<&&str> = faults.iter().filter(of_workers).collect();
+        assert!(!of_workers.is_empty());
+        assert!(of_workers.iter().all(|fault| fault.contains(" of w")));
+    }
+
+    /// The first word of a fault's name.
+    fn kind(fault: &str) -> &str {
+        fault.split('_').next().unwrap_or_default()
     }
 
     #[test]

@@ -70,3 +70,19 @@ fn cut(mut line: String) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_nobody_reads_to_its_end_is_cut() {
+        for (keep, whole) in [(Keep::Last, false), (Keep::Whole, true)] {
+            let mut trace = Trace::new(keep);
+            trace.add(0, || "\u{fc}".repeat(2_000));
+            let line = &trace.lines()[0];
+            assert_eq!(line.chars().count() > 2_000, whole, "{line}");
+            assert_eq!(line.ends_with(" bytes more"), !whole, "{line}");
+        }
+    }
+}
