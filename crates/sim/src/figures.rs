@@ -20,11 +20,14 @@ pub enum Fault {
     MasterKill,
     MasterPause,
     CrashInAppend,
+    CrashInRecovery,
+    CrashInTrim,
     LateLanding,
     UnknownAppend,
     RefusedAppend,
     Takeover,
     Conflict,
+    LostElection,
     FailedSync,
     FailedWrite,
     LostWrite,
@@ -59,16 +62,19 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Fault; 39] = [
+    pub const ALL: [Fault; 42] = [
         Fault::MasterPowerCut,
         Fault::MasterKill,
         Fault::MasterPause,
         Fault::CrashInAppend,
+        Fault::CrashInRecovery,
+        Fault::CrashInTrim,
         Fault::LateLanding,
         Fault::UnknownAppend,
         Fault::RefusedAppend,
         Fault::Takeover,
         Fault::Conflict,
+        Fault::LostElection,
         Fault::FailedSync,
         Fault::FailedWrite,
         Fault::LostWrite,

@@ -30,6 +30,11 @@ const MAINTENANCE: Time = 100 * MS;
 /// From an input until the turn that takes it.
 const TURN: Time = 20;
 
+/// So often in a hundred trims the power fails within the next changes of the disk.
+const TRIM_CUT_PERCENT: u64 = 15;
+/// Changes of the disk until then: two slots of the witness, and what is removed.
+const TRIM_CUT_WITHIN: u64 = 7;
+
 /// What the owner's closures fill.
 pub(crate) type Shared<T> = Arc<Mutex<Vec<T>>>;
 
@@ -50,6 +55,8 @@ pub(crate) struct Process {
     pub(crate) syncing: Vec<ToAppend>,
     /// What a shared journal has answered.
     pub(crate) heard: Option<Heard>,
+    /// Its leadership is on record, for all it knows: it takes no turn before.
+    pub(crate) leads: bool,
     pub(crate) batches: Shared<Batch>,
     pub(crate) feed: Feed,
     turn_at: Time,
@@ -79,6 +86,7 @@ impl Process {
             queue: VecDeque::new(),
             syncing: Vec::new(),
             heard: None,
+            leads: false,
             batches,
             feed,
             turn_at: Time::MAX,
@@ -204,6 +212,9 @@ impl World {
             return;
         }
         process.turn_at = Time::MAX;
+        if !process.leads {
+            return;
+        }
         if process.owner.has_room_in_flight()
             && let Some(append) = process.owner.turn(now, &mut process.backlog)
         {
@@ -306,6 +317,7 @@ impl World {
     pub(crate) fn confirmed(&mut self, tail: Position, exact: bool) {
         self.exact = exact && !self.is_superseded();
         if let Some(process) = &mut self.master.process {
+            process.leads = true;
             process.pace.confirms(tail.get());
             process.owner.durable(tail);
         }
@@ -383,6 +395,7 @@ impl World {
     pub(crate) fn checkpoint(&mut self) {
         let kept = self.chance.below(400);
         let pause = self.chance.between(3 * SECOND, 20 * SECOND);
+        let cut = self.trouble() && self.chance.percent(TRIM_CUT_PERCENT);
         let generation = self.master.generation;
         let Some(process) = &mut self.master.process else {
             return;
@@ -402,11 +415,21 @@ impl World {
         if self.shared.is_some() {
             return;
         }
-        if below > process.journal.first()
-            && let Err(error) = process.journal.trim(below, epoch)
-        {
+        if below <= process.journal.first() {
+            return;
+        }
+        if cut {
+            self.master
+                .disk
+                .cut_after(self.chance.below(TRIM_CUT_WITHIN));
+        }
+        if let Err(error) = process.journal.trim(below, epoch) {
             self.say(|| format!("master: trimming failed: {error}"));
-            let power = self.chance.percent(50);
+            let off = self.has_lost_power();
+            if off {
+                self.fault(Fault::CrashInTrim, self.this_master());
+            }
+            let power = off || self.chance.percent(50);
             self.stop_master(power);
         }
     }

@@ -158,7 +158,11 @@ impl World {
                 self.confirmed(tail, exact);
             }
             Some(Heard::Conflict(tail)) => {
-                self.fault(Fault::Conflict, self.this_master());
+                let fault = match process.leads {
+                    true => Fault::Conflict,
+                    false => Fault::LostElection,
+                };
+                self.fault(fault, self.this_master());
                 if self.mutant == Some(Mutant::RetryAfterConflict) {
                     let newest = process_epoch(&self.shared);
                     if let Some(process) = &mut self.master.process {
