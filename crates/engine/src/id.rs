@@ -20,7 +20,7 @@ pub struct TaskId(pub u64);
 ///
 /// Packed into 63 bits, so that it is an SQLite rowid and sorts by accept order, an array before
 /// its elements.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key(u64);
 
 /// The number of a try, from 1, never reused within a task or element.
@@ -84,6 +84,13 @@ impl fmt::Display for Key {
             None => write!(f, "{}", self.task()),
             Some(index) => write!(f, "{}.{index}", self.task()),
         }
+    }
+}
+
+/// As people know it: a packed number means nothing to who reads a trace.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -30,6 +30,7 @@ pub mod file;
 mod journal;
 mod memory;
 mod name;
+pub mod planted;
 
 pub use file::{FileJournal, FileOptions, OpenError};
 pub use journal::{

@@ -1,5 +1,6 @@
 //! Clients: what they ask for, how often they ask again, and what they were told.
 
+use std::fmt;
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
@@ -24,6 +25,12 @@ const PATIENCE: Time = 300 * SECOND;
 pub(crate) struct CallId {
     pub(crate) client: usize,
     pub(crate) call: usize,
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call {} of client {}", self.call, self.client)
+    }
 }
 
 /// What is asked for.
@@ -170,20 +177,32 @@ impl World {
         };
         let trouble = self.trouble();
         let mut copies = 1;
-        if trouble && self.chance.percent(10) {
-            self.fault(Fault::DoubledCall);
+        if trouble && !self.options.calm && self.chance.percent(10) {
+            self.fault(Fault::DoubledCall, id);
             copies = self.chance.between(2, 4);
         }
         for _ in 0..copies {
             if trouble && self.chance.percent(self.options.loss) {
-                self.fault(Fault::LostCall);
+                self.fault(Fault::LostCall, id);
                 continue;
             }
             let delay = self.chance.between(50, self.options.delay_max);
-            self.plan(self.now + delay, Happening::CallArrives(id));
+            let arrives = self.now + delay;
+            self.note_arrival(id, arrives);
+            self.plan(arrives, Happening::CallArrives(id));
         }
         let again = self.chance.between(again.0, again.1);
         self.plan(self.now + again, Happening::CallAgain(id));
+    }
+
+    /// A call that was sent now will arrive then: maybe before another that was sent earlier.
+    fn note_arrival(&mut self, id: CallId, arrives: Time) {
+        let (other, latest) = self.latest_arrival;
+        if arrives < latest && other != id {
+            self.fault(Fault::Reordered, format_args!("{id}, before {other}"));
+        } else {
+            self.latest_arrival = (id, arrives.max(latest));
+        }
     }
 
     /// A call has reached the master.
@@ -222,7 +241,7 @@ impl World {
     /// The master answers; the answer may get lost.
     pub(crate) fn answer(&mut self, id: CallId, told: Told) {
         if self.trouble() && self.chance.percent(self.options.loss) {
-            return self.fault(Fault::LostCall);
+            return self.fault(Fault::LostCall, format_args!("the answer to {id}"));
         }
         let delay = self.chance.between(50, self.options.delay_max);
         self.plan(self.now + delay, Happening::Answered(id, told));

@@ -1,10 +1,11 @@
 //! What clients' calls ask of the owner.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use capataz_engine::{Command, OnLost, PodSettings, TaskId};
+use capataz_engine::{Command, OnLost, PodSettings, Rejection, TaskId};
 use capataz_server::convert;
-use capataz_server::owner::Input;
+use capataz_server::owner::{CallError, Input};
 
 use crate::client::{CallId, Kind, Told};
 use crate::mutant::Mutant;
@@ -21,6 +22,11 @@ impl World {
             request,
             command: Box::new(command),
         };
+        if let Some(error) = self.refused_blindly(&call.kind) {
+            self.speak_answer(id, Err(error));
+            return None;
+        }
+        let call = &self.clients[id.client].calls[id.call];
         let command = match &call.kind {
             Kind::Submit { bodies } => match convert::submission(&call.request, bodies.clone()) {
                 Ok(submission) => Command::Submit(submission),
@@ -96,15 +102,30 @@ impl World {
         Some(command)
     }
 
+    /// What a master says that refuses without a look at how things stand.
+    fn refused_blindly(&self, kind: &Kind) -> Option<CallError> {
+        match (self.mutant, kind) {
+            (Some(Mutant::RetryRefusedBlindly), Kind::Retry { key }) => {
+                Some(Rejection::StillLive { key: *key }.into())
+            }
+            (Some(Mutant::OverloadedBlindly), Kind::Submit { .. }) => Some(CallError::Overloaded {
+                what: "nothing",
+                retry_after: Duration::from_millis(1),
+            }),
+            _ => None,
+        }
+    }
+
     /// Asks how many tasks live, and for the position at which that is true.
     fn count(&mut self, id: CallId) {
         let spoken = Arc::clone(&self.master.spoken);
+        let careless = self.mutant == Some(Mutant::LeasesCountedAsTasks);
         self.input(Input::Query(Box::new(move |state, position| {
-            // What is counted does not matter, only when it is told.
-            let _ = state.live_tasks();
+            let more = if careless { state.live_leases() } else { 0 };
+            let count = state.live_tasks() + more as u64;
             Box::new(move || {
                 let mut spoken = spoken.lock().unwrap_or_else(PoisonError::into_inner);
-                spoken.push(Spoken::Count(id, position));
+                spoken.push(Spoken::Count(id, count, position));
             })
         })));
     }

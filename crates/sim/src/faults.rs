@@ -1,16 +1,18 @@
 //! What goes wrong, and how it is put right again.
 
+use std::fmt::Display;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
 use capataz_journal::disk::Disk;
 use capataz_journal::disk::faulty::Operation;
-use capataz_journal::{FileJournal, FileOptions, OpenError};
+use capataz_journal::{FileJournal, OpenError};
 use capataz_server::owner::Token;
 
 use crate::client::{CallId, Kind};
 use crate::clock::{SECOND, Time};
 use crate::figures::Fault;
+use crate::recovery::file_options;
 use crate::world::{Happening, World};
 
 /// Kinds that the agenda draws from, with their weights; the others follow from options and tasks.
@@ -44,6 +46,8 @@ const DRAWN: [(Fault, u64); 25] = [
 /// How far a clock jumps at the most: beyond what a leader follows.
 const JUMP: i64 = 3_600 * SECOND as i64;
 
+/// How long a disk is full at the most: longer than it takes to fill what is left of a segment.
+const FULL: Time = 60 * SECOND;
 /// How long a REST worker stands still at the most.
 const FORGOTTEN: Time = 150 * SECOND;
 /// Calls that each client repeats in a storm.
@@ -55,10 +59,29 @@ impl World {
         self.started && self.calm_since.is_none()
     }
 
-    /// Counts a fault.
-    pub(crate) fn fault(&mut self, fault: Fault) {
+    /// Counts a fault that somebody meets.
+    pub(crate) fn fault(&mut self, fault: Fault, victim: impl Display) {
         self.figures.count(fault);
-        self.say(|| format!("fault: {}", fault.name()));
+        self.say(|| format!("fault: {} of {victim}", fault.name()));
+    }
+
+    /// The master that something happens to.
+    pub(crate) fn this_master(&self) -> String {
+        format!("master {}", self.master.generation)
+    }
+
+    /// Counts what the master's disk has done to it.
+    pub(crate) fn count_disk_faults(&mut self) {
+        let met = self.master.disk.take_met();
+        let kinds = [
+            (Fault::FailedSync, met.failed_syncs),
+            (Fault::FailedWrite, met.failed_writes),
+            (Fault::LostWrite, met.losses),
+            (Fault::TornWrite, met.tears),
+        ];
+        for (fault, times) in kinds {
+            (0..times).for_each(|_| self.fault(fault, "the disk"));
+        }
     }
 
     /// The next fault, and when the one after comes.
@@ -95,10 +118,10 @@ impl World {
             Fault::ConnectionBreak => self.strike_connection(),
             Fault::RetryStorm => self.storm(),
             Fault::ClockJump => {
-                self.fault(fault);
                 let by = self.chance.below(JUMP as u64 * 2) as i64 - JUMP;
                 if let Some(process) = &mut self.master.process {
                     process.pace.jumps += 1;
+                    self.fault(fault, self.this_master());
                 }
                 self.master.clock.offset += if self.chance.percent(50) {
                     by
@@ -134,23 +157,23 @@ impl World {
             }
             Fault::PartitionBoth => (link.up_blocked, link.down_blocked) = (until, until),
             Fault::WorkerKill if worker.process.is_some() => {
-                self.fault(fault);
+                self.fault(fault, format_args!("w{index}"));
                 return self.kill_worker(index);
             }
             // Somebody has to be left to do the work.
             Fault::WorkerGone if worker.process.is_some() && others > 0 => {
                 worker.gone = true;
-                self.fault(fault);
+                self.fault(fault, format_args!("w{index}"));
                 return self.kill_worker(index);
             }
             Fault::WorkerDrain if worker.process.is_some() && worker.asleep_until() <= self.now => {
-                self.fault(fault);
+                self.fault(fault, format_args!("w{index}"));
                 let patience = std::time::Duration::from_micros(self.chance.below(5 * SECOND));
                 return self.drain_worker(index, patience);
             }
             _ => return,
         }
-        self.fault(fault);
+        self.fault(fault, format_args!("w{index}"));
     }
 
     /// A worker's host can reach nobody for longer than a lease.
@@ -173,7 +196,7 @@ impl World {
 
     /// All clients repeat what they asked for lately, answered or not, many times at once.
     fn storm(&mut self) {
-        self.fault(Fault::RetryStorm);
+        self.fault(Fault::RetryStorm, "all clients");
         for client in 0..self.clients.len() {
             let calls = self.clients[client].calls.len();
             for call in calls.saturating_sub(STORMED)..calls {
@@ -189,8 +212,8 @@ impl World {
         if self.pollers.is_empty() {
             return;
         }
-        self.fault(fault);
         let index = self.chance.index(self.pollers.len());
+        self.fault(fault, format_args!("r{index}"));
         match fault {
             Fault::PollerKill => self.kill_poller(index),
             _ => {
@@ -212,8 +235,12 @@ impl World {
         if open.is_empty() {
             return;
         }
-        self.fault(Fault::ConnectionBreak);
         let id = open[self.chance.index(open.len())];
+        let worker = self.network.connections[&id].worker;
+        self.fault(
+            Fault::ConnectionBreak,
+            format_args!("{id}, that of w{worker}"),
+        );
         self.break_connection(id);
     }
 
@@ -231,17 +258,17 @@ impl World {
         let until = self.now + self.span();
         match fault {
             Fault::MasterPowerCut | Fault::MasterKill => {
-                self.fault(fault);
+                self.fault(fault, self.this_master());
                 self.stop_master(fault == Fault::MasterPowerCut);
             }
             // The next append is cut somewhere.
             Fault::CrashInAppend => self.crash_next = true,
             Fault::MasterPause => {
-                self.fault(fault);
+                self.fault(fault, self.this_master());
                 self.master.paused_until = until;
             }
+            // Whatever follows counts when somebody meets it.
             Fault::FailedSync | Fault::FailedWrite => {
-                self.fault(fault);
                 let operation = match fault {
                     Fault::FailedSync => Operation::Sync,
                     _ => Operation::Write,
@@ -249,22 +276,16 @@ impl World {
                 let nth = self.chance.between(1, 6);
                 self.master.disk.fail(operation, nth, ErrorKind::Other);
             }
-            Fault::DiskFull => self.fill_disk(until),
-            Fault::SlowAppend => {
-                self.fault(fault);
-                self.master.slow_appends_until = until;
-            }
-            Fault::SlowStore => {
-                self.fault(fault);
-                self.master.slow_store_until = until;
-            }
+            Fault::DiskFull => self.fill_disk(),
+            Fault::SlowAppend => self.master.slow_appends_until = until,
+            Fault::SlowStore => self.master.slow_store_until = until,
             Fault::Rival => self.knock(),
             Fault::Takeover => self.take_over(),
             _ => {}
         }
     }
 
-    fn fill_disk(&mut self, until: Time) {
+    fn fill_disk(&mut self) {
         let disk = &self.master.disk;
         let used: usize = disk
             .list()
@@ -275,17 +296,14 @@ impl World {
             .sum();
         let room = self.chance.below(self.options.segment_bytes);
         disk.set_capacity(Some(used as u64 + room));
-        self.fault(Fault::DiskFull);
-        self.plan(until, Happening::RoomAgain);
+        let pause = self.chance.below(FULL);
+        self.plan(self.now + pause, Happening::RoomAgain);
     }
 
     /// Another process wants to lead on the same disk: the lock refuses it, and nothing changes.
     fn knock(&mut self) {
-        self.fault(Fault::Rival);
-        let options = FileOptions {
-            segment_bytes: self.options.segment_bytes,
-            ..FileOptions::default()
-        };
+        self.fault(Fault::Rival, self.this_master());
+        let options = file_options(self.options.segment_bytes);
         let changes = self.master.disk.changes();
         let opened = FileJournal::open_on(Arc::new(self.master.disk.clone()), options);
         if !matches!(opened, Err(OpenError::Locked { .. })) {

@@ -8,6 +8,10 @@ use crate::covered::{Counts, Covered};
 /// Seeds from which on every kind of fault must have occurred: fewer may miss one by chance.
 const REPRESENTATIVE: u64 = 200;
 
+/// So many tasks must have lived at a time in them: states that stay small prove nothing about what
+/// only a large one does.
+const MANY: u64 = 2_000;
+
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -16,13 +20,20 @@ pub enum Fault {
     MasterKill,
     MasterPause,
     CrashInAppend,
+    CrashInRecovery,
+    CrashInTrim,
     LateLanding,
     UnknownAppend,
+    RefusedAppend,
     Takeover,
     Conflict,
+    LostElection,
     FailedSync,
     FailedWrite,
+    LostWrite,
+    TornWrite,
     DiskFull,
+    Rot,
     SlowAppend,
     SlowStore,
     Rival,
@@ -42,6 +53,7 @@ pub enum Fault {
     SlowHello,
     LostCall,
     DoubledCall,
+    Reordered,
     RetryStorm,
     ClockJump,
     ClockDrift,
@@ -50,18 +62,25 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Fault; 34] = [
+    pub const ALL: [Fault; 42] = [
         Fault::MasterPowerCut,
         Fault::MasterKill,
         Fault::MasterPause,
         Fault::CrashInAppend,
+        Fault::CrashInRecovery,
+        Fault::CrashInTrim,
         Fault::LateLanding,
         Fault::UnknownAppend,
+        Fault::RefusedAppend,
         Fault::Takeover,
         Fault::Conflict,
+        Fault::LostElection,
         Fault::FailedSync,
         Fault::FailedWrite,
+        Fault::LostWrite,
+        Fault::TornWrite,
         Fault::DiskFull,
+        Fault::Rot,
         Fault::SlowAppend,
         Fault::SlowStore,
         Fault::Rival,
@@ -81,6 +100,7 @@ impl Fault {
         Fault::SlowHello,
         Fault::LostCall,
         Fault::DoubledCall,
+        Fault::Reordered,
         Fault::RetryStorm,
         Fault::ClockJump,
         Fault::ClockDrift,
@@ -119,6 +139,8 @@ pub struct Figures {
     pub acknowledged: u64,
     /// Attempts whose sandbox ran.
     pub attempts: u64,
+    /// Most tasks that lived at a time, arrays counted once.
+    pub live_most: u64,
     /// What runs and their steps did, by kind.
     pub covered: BTreeMap<Covered, u64>,
     /// Faults by kind.
@@ -150,6 +172,7 @@ impl Figures {
         self.records += other.records;
         self.acknowledged += other.acknowledged;
         self.attempts += other.attempts;
+        self.live_most = self.live_most.max(other.live_most);
         self.cover(&other.covered);
         for (fault, count) in &other.faults {
             *self.faults.entry(*fault).or_default() += count;
@@ -165,7 +188,8 @@ impl Figures {
         let faults = Fault::ALL.into_iter().filter(absent).map(Fault::name);
         let kinds = Covered::ALL.into_iter();
         let of_runs = kinds.filter(|kind| self.of(*kind) == 0).map(Covered::name);
-        faults.chain(of_runs).collect()
+        let small = (self.live_most < MANY).then(|| format!("{MANY} live tasks"));
+        faults.chain(of_runs).chain(small).collect()
     }
 }
 
@@ -173,8 +197,8 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seeds={} events={} records={} acknowledged={} attempts={}",
-            self.seeds, self.events, self.records, self.acknowledged, self.attempts
+            "seeds={} events={} records={} acknowledged={} attempts={} live_most={}",
+            self.seeds, self.events, self.records, self.acknowledged, self.attempts, self.live_most
         )?;
         for kind in Covered::ALL {
             write!(f, " {}={}", kind.name(), self.of(kind))?;
@@ -184,5 +208,43 @@ impl fmt::Display for Figures {
             write!(f, " {}={count}", fault.name())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those of so many seeds in which everything has occurred.
+    fn complete(seeds: u64) -> Figures {
+        Figures {
+            seeds,
+            live_most: MANY,
+            faults: Fault::ALL.iter().map(|kind| (*kind, 1)).collect(),
+            covered: Covered::ALL.iter().map(|kind| (*kind, 1)).collect(),
+            ..Figures::default()
+        }
+    }
+
+    #[test]
+    fn nothing_is_missing_where_everything_occurred() {
+        assert!(complete(REPRESENTATIVE).missing().is_empty());
+    }
+
+    #[test]
+    fn a_kind_that_never_occurred_is_missing_from_so_many_seeds_on() {
+        for (seeds, names) in [(199, vec![]), (200, vec!["torn_write", "run_again"])] {
+            let mut figures = complete(seeds);
+            figures.faults.remove(&Fault::TornWrite);
+            figures.covered.remove(&Covered::RunAgain);
+            assert_eq!(figures.missing(), names, "{seeds} seeds");
+        }
+    }
+
+    #[test]
+    fn states_that_stayed_small_are_told() {
+        let mut figures = complete(REPRESENTATIVE);
+        figures.live_most = MANY - 1;
+        assert_eq!(figures.missing(), ["2000 live tasks"]);
     }
 }

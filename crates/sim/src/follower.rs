@@ -26,7 +26,8 @@ impl World {
         match process.feed.read(self.follower) {
             Ok(FeedRead::Batches(batches)) => self.read_on(&batches),
             Ok(FeedRead::Gap(first)) if first > self.follower => {
-                self.fault(Fault::StreamGap);
+                let cursor = self.follower;
+                self.fault(Fault::StreamGap, format_args!("a cursor of {cursor}"));
                 self.follower = first;
             }
             Ok(FeedRead::Gap(first)) => {

@@ -332,7 +332,7 @@ impl World {
             _ => work.millis * MS,
         };
         if work.deed == Deed::Poison {
-            self.fault(Fault::Poison);
+            self.fault(Fault::Poison, format_args!("w{index}"));
             let at = self.now + self.chance.between(MS, 300 * MS);
             self.plan(at, Happening::Poisoned(index, self.workers[index].life));
         }

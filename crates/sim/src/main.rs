@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use capataz_sim::{Figures, Mutant, Outcome, run};
+use capataz_sim::{Figures, Mutant, run};
 
 const USAGE: &str = "usage: sim [--seeds N] [--seed FIRST] [--mutant NAME] [--trace]";
 /// The exit code of a broken promise, a caught mutant included.
@@ -52,16 +52,6 @@ fn parse() -> Result<Arguments, String> {
     Ok(arguments)
 }
 
-fn explain(outcome: &Outcome, violation: &str) {
-    for line in &outcome.trace {
-        eprintln!("{line}");
-    }
-    eprintln!("{:#?}", outcome.options);
-    let seed = outcome.options.seed;
-    eprintln!("seed {seed}: {violation}");
-    eprintln!("again: cargo xtask sim --seeds 1 --seed {seed} --trace");
-}
-
 fn main() -> ExitCode {
     let arguments = match parse() {
         Ok(arguments) => arguments,
@@ -75,8 +65,8 @@ fn main() -> ExitCode {
     for seed in arguments.first..arguments.first.saturating_add(arguments.seeds) {
         let outcome = run(seed, arguments.mutant, arguments.trace);
         figures.add(&outcome.figures);
-        if let Some(violation) = &outcome.violation {
-            explain(&outcome, violation);
+        if let Some(report) = outcome.explain() {
+            eprintln!("{report}");
             code = ExitCode::from(FAILED);
             break;
         }

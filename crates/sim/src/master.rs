@@ -30,6 +30,11 @@ const MAINTENANCE: Time = 100 * MS;
 /// From an input until the turn that takes it.
 const TURN: Time = 20;
 
+/// So often in a hundred trims the power fails within the next changes of the disk.
+const TRIM_CUT_PERCENT: u64 = 15;
+/// Changes of the disk until then: two slots of the witness, and what is removed.
+const TRIM_CUT_WITHIN: u64 = 7;
+
 /// What the owner's closures fill.
 pub(crate) type Shared<T> = Arc<Mutex<Vec<T>>>;
 
@@ -50,11 +55,18 @@ pub(crate) struct Process {
     pub(crate) syncing: Vec<ToAppend>,
     /// What a shared journal has answered.
     pub(crate) heard: Option<Heard>,
+    /// Its leadership is on record, for all it knows: it takes no turn before.
+    pub(crate) leads: bool,
     pub(crate) batches: Shared<Batch>,
     pub(crate) feed: Feed,
     turn_at: Time,
     store_busy: bool,
     room: bool,
+    /// The disk was full at some time.
+    pub(crate) was_full: bool,
+    /// How many events were durable when it last heard of an append: what it says next was computed
+    /// from them, and maybe from later ones.
+    pub(crate) since: u64,
     pub(crate) pace: Pace,
 }
 
@@ -74,11 +86,14 @@ impl Process {
             queue: VecDeque::new(),
             syncing: Vec::new(),
             heard: None,
+            leads: false,
             batches,
             feed,
             turn_at: Time::MAX,
             store_busy: false,
             room: true,
+            was_full: false,
+            since: 0,
             pace: Pace::default(),
         }
     }
@@ -197,6 +212,9 @@ impl World {
             return;
         }
         process.turn_at = Time::MAX;
+        if !process.leads {
+            return;
+        }
         if process.owner.has_room_in_flight()
             && let Some(append) = process.owner.turn(now, &mut process.backlog)
         {
@@ -238,7 +256,8 @@ impl World {
     }
 
     fn start_append(&mut self) {
-        let longest = match self.master.slow_appends_until > self.now {
+        let slow = self.master.slow_appends_until > self.now;
+        let longest = match slow {
             true => self.options.lease_ttl * 2,
             false => self.options.sync_max,
         };
@@ -249,11 +268,12 @@ impl World {
         };
         if process.syncing.is_empty() && !process.queue.is_empty() {
             process.syncing = process.queue.drain(..).collect();
-            match (self.shared.is_some(), process.syncing.first()) {
-                (true, Some(first)) => {
-                    let expected = first.expected;
-                    self.take_off(expected, longest);
-                }
+            let first = process.syncing.first().map(|append| append.expected);
+            if slow {
+                self.fault(Fault::SlowAppend, self.this_master());
+            }
+            match (self.shared.is_some(), first) {
+                (true, Some(expected)) => self.take_off(expected, longest),
                 _ => self.plan(at, Happening::Appended(generation)),
             }
         }
@@ -275,6 +295,9 @@ impl World {
                 return self.violate(format!("a conflict at {tail} without a rival"));
             }
             Append::Refused(_) | Append::Unknown(_) => {
+                if let Append::Refused(_) = ended {
+                    self.fault(Fault::RefusedAppend, self.this_master());
+                }
                 self.say(|| format!("master: append ended {ended:?}"));
                 let power = self.chance.percent(50);
                 return self.stop_master(power);
@@ -294,11 +317,16 @@ impl World {
     pub(crate) fn confirmed(&mut self, tail: Position, exact: bool) {
         self.exact = exact && !self.is_superseded();
         if let Some(process) = &mut self.master.process {
+            process.leads = true;
             process.pace.confirms(tail.get());
             process.owner.durable(tail);
         }
         self.after_owner();
         self.exact = false;
+        let moment = self.ledger.moment();
+        if let Some(process) = &mut self.master.process {
+            process.since = moment;
+        }
         self.maintain();
     }
 
@@ -312,6 +340,10 @@ impl World {
                 let room = room == Room::Enough;
                 if room != process.room {
                     process.room = room;
+                    process.was_full |= !room;
+                    if !room {
+                        self.fault(Fault::DiskFull, self.this_master());
+                    }
                     self.input(Input::JournalRoom(room));
                 }
             }
@@ -341,6 +373,9 @@ impl World {
         };
         if !process.store_busy && self.master.store.is_due() {
             process.store_busy = true;
+            if slow > at {
+                self.fault(Fault::SlowStore, self.this_master());
+            }
             self.plan(at.max(slow), Happening::Committed(generation));
         }
     }
@@ -360,6 +395,7 @@ impl World {
     pub(crate) fn checkpoint(&mut self) {
         let kept = self.chance.below(400);
         let pause = self.chance.between(3 * SECOND, 20 * SECOND);
+        let cut = self.trouble() && self.chance.percent(TRIM_CUT_PERCENT);
         let generation = self.master.generation;
         let Some(process) = &mut self.master.process else {
             return;
@@ -379,11 +415,21 @@ impl World {
         if self.shared.is_some() {
             return;
         }
-        if below > process.journal.first()
-            && let Err(error) = process.journal.trim(below, epoch)
-        {
+        if below <= process.journal.first() {
+            return;
+        }
+        if cut {
+            self.master
+                .disk
+                .cut_after(self.chance.below(TRIM_CUT_WITHIN));
+        }
+        if let Err(error) = process.journal.trim(below, epoch) {
             self.say(|| format!("master: trimming failed: {error}"));
-            let power = self.chance.percent(50);
+            let off = self.has_lost_power();
+            if off {
+                self.fault(Fault::CrashInTrim, self.this_master());
+            }
+            let power = off || self.chance.percent(50);
             self.stop_master(power);
         }
     }
@@ -400,10 +446,12 @@ impl World {
         self.master.paused_until = 0;
         let group = std::mem::take(&mut process.syncing);
         if !group.is_empty() && self.shared.is_none() {
-            self.fault(Fault::CrashInAppend);
-            self.master.disk.cut_after(self.chance.below(6));
+            self.fault(Fault::CrashInAppend, format_args!("master {ended}"));
+            // Before the write, between it and its sync, or in what a new segment needs.
+            let most = if self.chance.percent(75) { 2 } else { 6 };
+            self.master.disk.cut_after(self.chance.below(most));
             if let Append::Committed { .. } = append(&mut process, &group) {
-                self.fault(Fault::LateLanding);
+                self.fault(Fault::LateLanding, format_args!("master {ended}"));
             }
         }
         drop(process);

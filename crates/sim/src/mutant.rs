@@ -1,8 +1,10 @@
 //! Planted bugs: they show that the checkers catch what they are there for. Those of the rules sit
-//! in the production code, behind `capataz_engine::planted`; those of what surrounds the rules sit
-//! in the simulation's own shell, where a careless server or worker would have them.
+//! in the production code, behind `capataz_engine::planted`, and those of the journal behind
+//! `capataz_journal::planted`; those of what surrounds them sit in the simulation's own shell, where
+//! a careless server or worker would have them.
 
-use capataz_engine::planted::{Bug, plant};
+use capataz_engine::planted::{self, Bug};
+use capataz_journal::planted as in_journal;
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,20 +55,39 @@ pub enum Mutant {
     OutputNotStored,
     /// Ended runs are missing from the store.
     ArchiveNotStored,
+    /// A count of tasks counts what runs once more.
+    LeasesCountedAsTasks,
+    /// A retry is refused without a look at whether the task lives.
+    RetryRefusedBlindly,
+    /// New tasks are refused although the store does not lag.
+    OverloadedBlindly,
     /// A bug in the production code.
     Planted(Bug),
+    /// A bug in the journal.
+    InJournal(in_journal::Bug),
 }
 
-use Mutant::Planted;
+use Mutant::{InJournal, Planted};
 
 /// Every planted bug with its name.
 const ALL: &[(&str, Mutant)] = &[
     ("ack_before_sync", Mutant::AckBeforeSync),
     ("refusal_before_sync", Planted(Bug::RefusalBeforeSync)),
     ("count_before_sync", Planted(Bug::CountBeforeSync)),
+    ("leases_counted_as_tasks", Mutant::LeasesCountedAsTasks),
+    ("retry_refused_blindly", Mutant::RetryRefusedBlindly),
+    ("overloaded_blindly", Mutant::OverloadedBlindly),
     ("sync_skipped", Mutant::SyncSkipped),
     ("folder_not_synced", Mutant::FolderNotSynced),
     ("failed_sync_retried", Mutant::FailedSyncRetried),
+    (
+        "cut_at_first_bad_record",
+        InJournal(in_journal::Bug::CutAtFirstBadRecord),
+    ),
+    (
+        "header_checksum_ignored",
+        InJournal(in_journal::Bug::HeaderChecksumIgnored),
+    ),
     ("tail_not_replayed", Mutant::TailNotReplayed),
     ("record_replayed_twice", Mutant::RecordReplayedTwice),
     ("trim_above_store", Mutant::TrimAboveStore),
@@ -87,6 +108,10 @@ const ALL: &[(&str, Mutant)] = &[
     ("dedup_content_ignored", Planted(Bug::DedupContentIgnored)),
     ("retry_after_conflict", Mutant::RetryAfterConflict),
     ("unknown_taken_for_refused", Mutant::UnknownTakenForRefused),
+    (
+        "epoch_not_checked",
+        InJournal(in_journal::Bug::EpochNotChecked),
+    ),
     ("effects_lost_at_takeover", Mutant::EffectsLostAtTakeover),
     ("leases_not_rearmed", Planted(Bug::LeasesNotRearmed)),
     ("heartbeat_after_term", Planted(Bug::HeartbeatAfterTerm)),
@@ -183,10 +208,20 @@ impl Mutant {
         found.map(|(_, mutant)| *mutant)
     }
 
+    /// Its name.
+    pub fn name(self) -> Option<&'static str> {
+        let found = ALL.iter().find(|(_, known)| *known == self);
+        found.map(|(name, _)| *name)
+    }
+
     /// Plants it where the production code looks, or makes sure that nothing is planted there.
     pub(crate) fn plant(mutant: Option<Mutant>) {
-        plant(match mutant {
+        planted::plant(match mutant {
             Some(Planted(bug)) => Some(bug),
+            _ => None,
+        });
+        in_journal::plant(match mutant {
+            Some(InJournal(bug)) => Some(bug),
             _ => None,
         });
     }

@@ -77,7 +77,10 @@ impl World {
         self.network.connections.insert(id, connection);
         if self.trouble() && self.chance.percent(4) {
             // It may arrive when its process has long been replaced.
-            self.fault(Fault::SlowHello);
+            self.fault(
+                Fault::SlowHello,
+                format_args!("connection {id} of w{worker}"),
+            );
             let at = self.now + self.chance.below(SLOW_HELLO);
             if let Some(connection) = self.network.connections.get_mut(&id) {
                 connection.up.push_back((at, Up::Frame(Box::new(hello))));

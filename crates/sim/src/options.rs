@@ -10,6 +10,14 @@ const SHARED_DRIFT: i64 = 10_000;
 /// Seeds, in a hundred, in which clients start runs of workflows besides tasks.
 const FLOW_PERCENT: u64 = 40;
 
+/// Live tasks where states stay small: more would only wait.
+const FEW: u64 = 60;
+/// Calm seeds, in a hundred, in which thousands of tasks live at a time: each of them takes as long
+/// as twenty others.
+const CROWDED_PERCENT: u64 = 40;
+/// Until when clients ask for more in those: long enough to fill them more than once.
+const CROWDED_UNTIL: Time = 100 * SECOND;
+
 /// One simulation's parameters, all drawn from its seed.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -55,6 +63,8 @@ pub struct Options {
     pub shared: bool,
     /// Workflows whose runs clients start, besides tasks.
     pub flows: usize,
+    /// Live tasks from which on clients submit no more.
+    pub live_most: u64,
 }
 
 impl Options {
@@ -94,14 +104,24 @@ impl Options {
             shared: chance.percent(30),
             pollers: chance.below(6).saturating_sub(3) as usize,
             flows: 0,
+            live_most: FEW,
         };
         if chance.percent(FLOW_PERCENT) {
             options.flows = chance.between(1, 3) as usize;
+        }
+        if calm && chance.percent(CROWDED_PERCENT) {
+            options.live_most = chance.between(2_000, 5_000);
+            options.until = CROWDED_UNTIL;
         }
         if options.shared {
             options.drift = options.drift.min(SHARED_DRIFT);
         }
         options
+    }
+
+    /// Whether thousands of tasks live at a time.
+    pub fn crowded(&self) -> bool {
+        self.live_most > FEW
     }
 
     /// How long the leader may act on an unconfirmed leadership.

@@ -190,7 +190,7 @@ impl World {
 
     fn ask(&mut self, index: usize, ask: Ask) {
         if self.trouble() && self.chance.percent(self.options.loss) {
-            return self.fault(Fault::LostCall);
+            return self.fault(Fault::LostCall, format_args!("r{index}: {ask:?}"));
         }
         let delay = self.chance.between(50, self.options.delay_max);
         let life = self.pollers[index].life;
@@ -377,7 +377,7 @@ impl World {
         self.check_pod(pod);
         self.maybe_add_steps(token.0, token.1);
         if poison {
-            self.fault(Fault::Poison);
+            self.fault(Fault::Poison, format_args!("r{index}"));
             self.kill_poller(index);
         }
     }

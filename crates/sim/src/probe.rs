@@ -72,6 +72,9 @@ impl World {
             self.release_pods();
         }
         self.check_waits();
+        let live = self.master.process.as_ref();
+        let live = live.map_or(0, |process| process.owner.state().live_tasks());
+        self.figures.live_most = self.figures.live_most.max(live);
         if let Some(process) = &self.master.process
             && process.owner.is_settled()
         {

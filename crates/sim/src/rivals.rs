@@ -6,6 +6,7 @@
 //! brought there for as long as something happens to it.
 
 use bytes::Bytes;
+use capataz_journal::planted::Bug;
 use capataz_journal::{Append, Journal, Position, Writer};
 
 use crate::clock::Time;
@@ -70,7 +71,7 @@ impl World {
         if self.shared.is_none() || self.has_rival() || self.master.process.is_none() {
             return;
         }
-        self.fault(Fault::Takeover);
+        self.fault(Fault::Takeover, self.this_master());
         if self.chance.percent(50) {
             self.master.paused_until = self.now + self.chance.below(self.options.lease_ttl * 3);
         }
@@ -106,7 +107,7 @@ impl World {
         self.flights.insert(self.last_flight, flight);
         self.plan(lands, Happening::Lands(self.last_flight));
         if unheard {
-            self.fault(Fault::UnknownAppend);
+            self.fault(Fault::UnknownAppend, self.this_master());
             let patience = self.chance.below(self.options.lease_ttl);
             self.plan(self.now + patience, Happening::Appended(generation));
         }
@@ -126,7 +127,8 @@ impl World {
         let lives = self.lives(flight.generation);
         if let Heard::Committed(_) = heard {
             if !lives {
-                self.fault(Fault::LateLanding);
+                let sender = flight.generation;
+                self.fault(Fault::LateLanding, format_args!("master {sender}"));
             }
             for (position, record) in (flight.expected.get()..).zip(&flight.records) {
                 let Writer { epoch, id } = flight.writer;
@@ -156,12 +158,20 @@ impl World {
                 self.confirmed(tail, exact);
             }
             Some(Heard::Conflict(tail)) => {
-                self.fault(Fault::Conflict);
+                let fault = match process.leads {
+                    true => Fault::Conflict,
+                    false => Fault::LostElection,
+                };
+                self.fault(fault, self.this_master());
                 if self.mutant == Some(Mutant::RetryAfterConflict) {
                     let newest = process_epoch(&self.shared);
                     if let Some(process) = &mut self.master.process {
                         process.writer.epoch = newest + 1;
                     }
+                    return self.take_off(tail, self.options.sync_max);
+                }
+                if let Some(Mutant::InJournal(Bug::EpochNotChecked)) = self.mutant {
+                    // Whom only the journal's look at the epoch keeps out now.
                     return self.take_off(tail, self.options.sync_max);
                 }
                 self.say(|| format!("master meets a conflict at {tail} and steps down"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capataz_engine::{Answer, Rejection, TaskId};
+use capataz_engine::Answer;
 use capataz_journal::Position;
 use capataz_server::owner::{CallError, Called, SessionMessage, Token};
 
@@ -15,6 +15,7 @@ use crate::master::empty;
 use crate::mutant::Mutant;
 use crate::network::Down;
 use crate::poller::Reply;
+use crate::refusals::{Standing, refused};
 use crate::waits::Ends;
 use crate::world::{Happening, World};
 
@@ -23,8 +24,8 @@ use crate::world::{Happening, World};
 pub(crate) enum Spoken {
     /// A client's answer.
     Answer(CallId, Result<Called, CallError>),
-    /// A count of live tasks, which is true at a position.
-    Count(CallId, Position),
+    /// How many tasks live, which is true at a position.
+    Count(CallId, u64, Position),
     /// Steps that are to be added were not added before.
     Unknown(CallId),
     /// How a run stands to which steps are to be added.
@@ -44,7 +45,9 @@ impl World {
         for spoken in empty(&self.master.spoken) {
             match spoken {
                 Spoken::Answer(call, result) => self.speak_answer(call, result),
-                Spoken::Count(call, position) => self.speak_count(call, position),
+                Spoken::Count(call, count, position) => {
+                    self.speak_count(call, count, position);
+                }
                 Spoken::Unknown(call) => self.look_at_run(call),
                 Spoken::Followed(call, followed) => self.add_steps(call, *followed),
                 Spoken::Ends(call, number, ends) => self.speak_ends(call, number, ends),
@@ -130,7 +133,7 @@ impl World {
             return self.violate(format!("r{index} is told what is not on record: {reply:?}"));
         }
         if self.trouble() && self.chance.percent(self.options.loss) {
-            return self.fault(Fault::LostCall);
+            return self.fault(Fault::LostCall, format_args!("the answer to r{index}"));
         }
         let delay = self.chance.between(50, self.options.delay_max);
         self.plan(self.now + delay, Happening::PollerHears(index, life, reply));
@@ -142,18 +145,21 @@ impl World {
         process.is_some_and(|process| process.writer.epoch < self.ledger.epoch())
     }
 
-    fn speak_count(&mut self, id: CallId, position: Position) {
+    fn speak_count(&mut self, id: CallId, count: u64, position: Position) {
         let tail = self.ledger.tail();
         if position.get() > tail {
             return self.violate(format!("a count of {position} is told, durable is {tail}"));
         }
+        if let Err(violation) = self.ledger.check_count(count, position.get()) {
+            return self.violate(violation);
+        }
         self.answer(id, Told::Done(Vec::new()));
     }
 
-    fn speak_answer(&mut self, id: CallId, result: Result<Called, CallError>) {
+    pub(crate) fn speak_answer(&mut self, id: CallId, result: Result<Called, CallError>) {
         let kind = self.clients[id.client].calls[id.call].kind.clone();
-        let superseded = self.is_superseded();
-        let told = match told(&self.ledger, &kind, result, superseded) {
+        let standing = self.standing();
+        let told = match told(&self.ledger, &kind, result, standing) {
             Ok(told) => told,
             Err(violation) => return self.violate(format!("{id:?} {kind:?}: {violation}")),
         };
@@ -212,11 +218,11 @@ fn told(
     ledger: &Ledger,
     kind: &Kind,
     result: Result<Called, CallError>,
-    superseded: bool,
+    standing: Standing,
 ) -> Result<Told, String> {
     let called = match result {
         Ok(called) => called,
-        Err(error) => return refused(ledger, kind, error, superseded),
+        Err(error) => return refused(ledger, kind, error, standing),
     };
     if called.position.get() > ledger.tail() {
         let tail = ledger.tail();
@@ -267,77 +273,5 @@ fn told(
             false => Err("a retry is acknowledged that is not on record".to_owned()),
         },
         _ => Ok(Told::Done(Vec::new())),
-    }
-}
-
-/// Refusals are promises too: they say how things stand.
-fn refused(
-    ledger: &Ledger,
-    kind: &Kind,
-    error: CallError,
-    superseded: bool,
-) -> Result<Told, String> {
-    match &error {
-        // It speaks of the prefix that it knows; what another one has accepted since is not in it.
-        CallError::Rejected(Rejection::NotLive { .. }) if superseded => Ok(Told::Later),
-        CallError::Overloaded { .. } | CallError::StorageFull => Ok(Told::Later),
-        CallError::Rejected(Rejection::DedupConflict { index, .. }) => {
-            let Kind::Submit { bodies } = kind else {
-                return Err(format!("refused with {error}"));
-            };
-            let dedup = bodies.get(*index).and_then(crate::client::dedup);
-            match dedup.is_some_and(|(key, content)| ledger.stands_for_other(key, content)) {
-                true => Ok(Told::Refused),
-                false => Err(format!("refused without a reason on record: {error}")),
-            }
-        }
-        CallError::Rejected(Rejection::NotLive { key }) => {
-            let task = key.task().0;
-            match ledger.was_revived(task) || ledger.has_ended(task) {
-                true => Ok(Told::Refused),
-                false => Err(format!("task {} lives on record: {error}", TaskId(task))),
-            }
-        }
-        CallError::Rejected(Rejection::RunNotLive { .. }) if superseded => Ok(Told::Later),
-        CallError::Rejected(Rejection::RunNotLive { run }) => {
-            match (ledger.run(run.0).is_some_and(|run| run.ends > 0), kind) {
-                // It has ended since it was looked up.
-                (true, Kind::Reopen { .. }) => Ok(Told::Later),
-                (true, _) => Ok(Told::Refused),
-                (false, _) => Err(format!("run {run} lives on record: {error}")),
-            }
-        }
-        // The lease was lost since it was looked at.
-        CallError::Rejected(Rejection::StaleLease { .. }) => match kind {
-            Kind::AddSteps(ask) if superseded || !ask.is_current(ledger) => Ok(Told::Refused),
-            _ => Err(format!("refused: {error}")),
-        },
-        // Others have added steps meanwhile, or it is being cancelled: it looks again.
-        CallError::Rejected(Rejection::RunNotExtended { .. })
-            if matches!(kind, Kind::AddSteps(_)) =>
-        {
-            Ok(Told::Later)
-        }
-        CallError::Rejected(Rejection::RunKeyConflict { .. }) => {
-            let key = match kind {
-                Kind::StartRun(ask) => ask.run.key,
-                _ => None,
-            };
-            match key.is_some_and(|key| ledger.stands_for_other(key.id, key.content)) {
-                true => Ok(Told::Refused),
-                false => Err(format!("refused without a reason on record: {error}")),
-            }
-        }
-        CallError::Rejected(
-            Rejection::UnknownWorkflow { .. }
-            | Rejection::RunConflict { .. }
-            | Rejection::RunNotFinished { .. }
-            | Rejection::StepNotOver { .. }
-            | Rejection::NothingToRunAgain { .. },
-        ) => Ok(Told::Refused),
-        CallError::Rejected(Rejection::StillLive { .. } | Rejection::DuplicateInBatch { .. }) => {
-            Ok(Told::Refused)
-        }
-        _ => Err(format!("refused: {error}")),
     }
 }

@@ -7,13 +7,15 @@ use prost::Message;
 
 use crate::client::Kind;
 use crate::clock::SECOND;
-use crate::work::Work;
+use crate::work::{Deed, Work};
 use crate::world::World;
 
 /// Dedup keys that clients choose from: few, so that they meet.
 const DEDUP_KEYS: u64 = 40;
-/// Live tasks from which on clients submit no more.
-const BUSY: u64 = 60;
+/// Tasks that clients submit at once where thousands live at a time.
+const CROWD: u64 = 800;
+/// Elements that an array has there at the most.
+const ELEMENTS: u64 = 2_000;
 /// Calls about runs in a hundred, where there are workflows.
 const RUN_PERCENT: u64 = 35;
 /// Payload numbers from here on belong to dedup keys.
@@ -43,6 +45,7 @@ impl World {
             },
             (23..26, _) => Kind::Count,
             (26..32, Some(_)) => self.draw_wait(client),
+            _ if self.options.crowded() && self.chance.percent(40) => self.draw_crowd(),
             _ => {
                 let count = self.chance.between(1, 4);
                 let bodies = (0..count).map(|_| self.draw_task());
@@ -56,7 +59,7 @@ impl World {
     /// Whether more would only wait.
     pub(crate) fn is_busy(&self) -> bool {
         let live = self.master.process.as_ref();
-        live.is_none_or(|process| process.owner.state().live_tasks() > BUSY)
+        live.is_none_or(|process| process.owner.state().live_tasks() > self.options.live_most)
     }
 
     /// The task itself, or an element if it is an array.
@@ -65,6 +68,39 @@ impl World {
         match self.ledger.elements(task) {
             Some(count) => id.element(self.chance.below(u64::from(count)) as u32),
             None => id.key(),
+        }
+    }
+
+    /// Many tasks at once that take no time, some of which nobody needs any more after a while; or
+    /// a large array of them.
+    fn draw_crowd(&mut self) -> Kind {
+        let array = self.chance.percent(10);
+        let count = if array {
+            1
+        } else {
+            self.chance.between(1, CROWD)
+        };
+        let group = format!("g{}", self.chance.index(self.options.groups));
+        let bodies = (0..count).map(|_| {
+            self.last_number += 1;
+            self.ledger.expect(self.last_number);
+            let work = Work {
+                number: self.last_number,
+                deed: Deed::Succeed,
+                millis: 0,
+            };
+            let expires = array || self.chance.percent(70);
+            let spec = proto::TaskSpec {
+                group: group.clone(),
+                count: array.then(|| self.chance.between(1, ELEMENTS) as u32),
+                expires_in_us: expires.then(|| self.chance.below(40 * SECOND)),
+                payload: Some(work.payload()),
+                ..proto::TaskSpec::default()
+            };
+            spec.encode_to_vec().into()
+        });
+        Kind::Submit {
+            bodies: bodies.collect(),
         }
     }
 

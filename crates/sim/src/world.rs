@@ -101,6 +101,8 @@ pub(crate) struct World {
     /// Workflows that clients know, and what the server makes of them.
     pub(crate) flows: Vec<(Arc<Flow>, Compiled)>,
     pub(crate) last_number: u64,
+    /// The call that arrives last of all that are on their way, and when.
+    pub(crate) latest_arrival: (CallId, Time),
     pub(crate) started: bool,
     pub(crate) calm_since: Option<Time>,
     /// How far somebody has followed the stream of what happens.
@@ -194,6 +196,7 @@ impl World {
             clients: (0..options.clients).map(|_| Client::default()).collect(),
             waits: Waits::default(),
             last_number: 0,
+            latest_arrival: (CallId { client: 0, call: 0 }, 0),
             started: false,
             calm_since: None,
             follower: Position::ZERO,
@@ -247,6 +250,7 @@ impl World {
             }
             let probes = matches!(what, Happening::Probe);
             self.happen(what);
+            self.count_disk_faults();
             if probes && self.has_ended() {
                 break;
             }

@@ -1,6 +1,8 @@
 //! A handful of seeds with every build: promises hold, and traces repeat.
 
-use capataz_sim::{Covered, Figures, run};
+use std::collections::BTreeSet;
+
+use capataz_sim::{Covered, Figures, Options, run};
 
 /// Seeds of a build; `cargo xtask sim` runs more.
 const SEEDS: u64 = 50;
@@ -10,9 +12,8 @@ fn promises_hold() {
     let mut figures = Figures::default();
     for seed in 1..=SEEDS {
         let outcome = run(seed, None, false);
-        let trace = || outcome.trace.join("\n");
-        if let Some(violation) = &outcome.violation {
-            panic!("{}\nseed {seed}: {violation}", trace());
+        if let Some(report) = outcome.explain() {
+            panic!("{report}");
         }
         figures.add(&outcome.figures);
     }
@@ -33,14 +34,39 @@ fn promises_hold() {
     );
 }
 
+/// Seeds whose traces are compared: together they have a world of each kind in [`KINDS`].
+const REPEATED: [u64; 4] = [3, 4, 5, 6];
+
+/// A kind of world, by name.
+type Kind = (&'static str, fn(&Options) -> bool);
+const KINDS: [Kind; 5] = [
+    ("file journal and faults", |options| {
+        !options.shared && !options.calm
+    }),
+    ("calm", |options| options.calm),
+    ("shared journal", |options| options.shared),
+    ("runs", |options| options.flows > 0),
+    ("REST workers", |options| options.pollers > 0),
+];
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    for seed in [3, 7] {
+    let mut hashes = BTreeSet::new();
+    let mut met = BTreeSet::new();
+    for seed in REPEATED {
         let (first, second) = (run(seed, None, true), run(seed, None, true));
         assert!(first.trace.len() > 1_000);
         assert_eq!(first.trace, second.trace);
         assert_eq!(first.trace_hash, second.trace_hash);
         assert_eq!(first.figures, second.figures);
+        hashes.insert(first.trace_hash);
+        let kinds = KINDS.iter().filter(|(_, is)| is(&first.options));
+        met.extend(kinds.map(|(name, _)| *name));
     }
-    assert_ne!(run(3, None, true).trace_hash, run(7, None, true).trace_hash);
+    assert_eq!(hashes.len(), REPEATED.len());
+    assert_eq!(
+        met.len(),
+        KINDS.len(),
+        "the seeds cover only {met:?}: take others"
+    );
 }

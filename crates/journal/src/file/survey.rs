@@ -12,6 +12,7 @@ use crate::file::record::{Header, Link, framed_bytes};
 use crate::file::scan::{CHUNK_BYTES, Scanner, Standing};
 use crate::file::segment::{HeaderFlaw, RECORDS_AT, Segment, SegmentHeader, file_name, parse_name};
 use crate::file::witness::{self, Testimony, Witness};
+use crate::planted::{Bug, planted};
 use crate::{JournalId, Position, Writer};
 
 /// A disk error, and the file that it came from.
@@ -234,6 +235,7 @@ impl Survey {
             }),
             (None, None) => None,
         };
+        let proof = proof.filter(|_| !planted(Bug::CutAtFirstBadRecord));
         let damage = proof.map(|proof| loss(&name, stop, proof));
         self.ragged = search.anything;
         self.damage = self.damage.take().or(damage);

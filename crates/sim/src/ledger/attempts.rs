@@ -120,6 +120,7 @@ impl Ledger {
         ended: Ended,
     ) -> Result<LeaseFacts, Violation> {
         let unit = self.units.get_mut(&key).ok_or("no such attempt")?;
+        unit.changed = self.moment;
         let lease = unit.lease.take().ok_or("it holds no lease")?;
         if lease.attempt != attempt {
             return Err(format!("not the last lease: {lease:?}"));

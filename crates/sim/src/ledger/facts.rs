@@ -30,6 +30,8 @@ pub(crate) struct TaskFacts {
     pub(crate) dedup: Option<u128>,
     /// Elements that never had an attempt ended with their array.
     pub(crate) rest_closed: bool,
+    /// It has ended, and all of it if it is an array.
+    pub(crate) over: bool,
     /// The run, step and element that it is, if it is one.
     pub(crate) step: Option<(u64, usize, Option<u32>)>,
     /// It prefers the workers that were given others of its run.
@@ -58,6 +60,7 @@ impl TaskFacts {
             expires_at: spec.expires_in_us.map(|span| at + span),
             dedup,
             rest_closed: false,
+            over: false,
             step: None,
             sticky: false,
             fates: Vec::new(),
@@ -84,6 +87,8 @@ pub(crate) struct UnitFacts {
     pub(crate) losses: u32,
     pub(crate) lease: Option<LeaseFacts>,
     pub(crate) revivals: u32,
+    /// With which event it was closed, lost its lease or was revived last.
+    pub(crate) changed: u64,
     /// It waits for that time: a backoff, or what it asked for itself.
     pub(crate) not_before: u64,
 }

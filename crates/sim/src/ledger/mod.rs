@@ -7,6 +7,7 @@ mod attempts;
 mod ends;
 mod facts;
 mod queues;
+mod refusals;
 mod repeats;
 mod returns;
 mod run_facts;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use capataz_engine::{Attempt, Change, Event, Hello, Key};
+use capataz_journal::Entry;
 
 use returns::Returning;
 use run_facts::{RunFacts, WorkflowFacts};
@@ -40,9 +42,15 @@ const REQUEST_KEPT: u64 = 600 * 1_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     records: Vec<Bytes>,
+    bytes: usize,
+    /// Who wrote each record, and in which leadership.
+    writers: Vec<(u64, [u8; 16])>,
     /// How many events there were before each record, and so far.
     begins: Vec<u64>,
     moment: u64,
+    /// How many tasks live, and how many did after each event.
+    live: u64,
+    lives: Vec<u64>,
     epoch: u64,
     writer: [u8; 16],
     last_at: u64,
@@ -100,6 +108,11 @@ impl Ledger {
         self.records.len() as u64
     }
 
+    /// How many events are durable.
+    pub(crate) fn moment(&self) -> u64 {
+        self.moment
+    }
+
     /// The leadership of the newest record.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
@@ -108,6 +121,13 @@ impl Ledger {
     /// A durable record.
     pub(crate) fn record(&self, position: u64) -> Option<&Bytes> {
         self.records.get(position as usize)
+    }
+
+    /// Whether an entry of the journal is the durable record of its position.
+    pub(crate) fn is_record(&self, entry: &Entry) -> bool {
+        let place = entry.position.get() as usize;
+        self.records.get(place) == Some(&entry.payload)
+            && self.writers.get(place) == Some(&(entry.epoch, entry.writer_id))
     }
 
     /// How many rounds of tasks and elements have ended, arrays that were closed among them.
@@ -168,8 +188,11 @@ impl Ledger {
         for event in &events {
             let folded = self.fold(event);
             folded.map_err(|what| format!("record {position}: {what}: {event:?}"))?;
+            self.lives.push(self.live);
         }
+        self.bytes += record.len();
         self.records.push(record.clone());
+        self.writers.push((epoch, writer));
         Ok(())
     }
 

@@ -46,10 +46,16 @@ impl Ledger {
         let whole = key.index().is_none() && task.count.is_some();
         let units = &self.units;
         let over = |other: Key| units.get(&other).is_none_or(|unit| unit.terminal);
-        let gone =
-            |other: Key| other == key || (whole && other.task() == key.task() && over(other));
-        if let Some(group) = self.groups.get_mut(&task.group) {
-            group.waiting.retain(|(_, _, other)| !gone(*other));
+        let gone = |other: Key| other.task() == key.task() && over(other);
+        let place = task.step.map_or(key.task().0, |(run, ..)| run);
+        match self.groups.get_mut(&task.group) {
+            Some(group) if whole => group.waiting.retain(|(_, _, other)| !gone(*other)),
+            Some(group) => {
+                group
+                    .waiting
+                    .remove(&(9 - task.priority.min(9), place, key));
+            }
+            None => {}
         }
         if let Some(run) = task.step.and_then(|(run, ..)| self.runs.get_mut(&run)) {
             run.held.remove(&key);

@@ -11,8 +11,11 @@ use crate::flow::{Deeds, Flow, FlowStep, On, When};
 /// A workflow.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WorkflowFacts {
+    pub(crate) name: String,
     pub(crate) versions: BTreeMap<u32, Arc<Flow>>,
     pub(crate) registered: Option<u32>,
+    /// With which event that was.
+    pub(crate) registered_with: u64,
     /// Runs that failed in a row.
     pub(crate) failures: u32,
     /// No run begins before.
@@ -40,6 +43,8 @@ pub(crate) struct RunFacts {
     /// How often it was cancelled, and how often it ended.
     pub(crate) cancels: u32,
     pub(crate) ends: u32,
+    /// With which event it ended last.
+    pub(crate) ended_with: u64,
     /// How often it was opened again after its end, and how often steps of it were to run again.
     pub(crate) reopened: u32,
     pub(crate) again: u32,
@@ -88,6 +93,7 @@ impl RunFacts {
             ended: false,
             cancels: 0,
             ends: 0,
+            ended_with: 0,
             reopened: 0,
             again: 0,
             steps,

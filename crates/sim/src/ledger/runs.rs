@@ -25,8 +25,11 @@ impl Ledger {
     pub(super) fn fold_run(&mut self, event: &Event) -> Check {
         let at = event.at.0;
         match &event.change {
-            Change::WorkflowCreated { workflow, .. } => {
-                let facts = WorkflowFacts::default();
+            Change::WorkflowCreated { workflow, name } => {
+                let facts = WorkflowFacts {
+                    name: name.clone(),
+                    ..WorkflowFacts::default()
+                };
                 self.workflows.insert(workflow.0, facts);
             }
             Change::VersionStored {
@@ -35,7 +38,11 @@ impl Ledger {
                 version,
             } => self.version_stored(workflow.0, *number, version)?,
             Change::VersionRegistered { workflow, number } => {
-                self.workflow(workflow.0)?.registered = Some(*number);
+                let moment = self.moment;
+                let facts = self.workflow(workflow.0)?;
+                if facts.registered.replace(*number).is_none() {
+                    facts.registered_with = moment;
+                }
             }
             Change::WorkflowRemoved { workflow } => {
                 self.workflow(workflow.0)?.registered = None;
@@ -319,9 +326,10 @@ impl Ledger {
             self.cover(Covered::Results);
         }
         self.note_failure(at, workflow, phase)?;
+        let moment = self.moment;
         let run = self.live_run(id)?;
         (run.ended, run.began) = (true, false);
-        run.ends += 1;
+        (run.ends, run.ended_with) = (run.ends + 1, moment);
         if let Some(key) = key
             && let Some(entry) = self.dedup.get_mut(&(OF_RUNS, key.id))
             && entry.task == id

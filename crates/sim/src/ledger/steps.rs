@@ -133,6 +133,7 @@ impl Ledger {
             let waits = facts.not_before.is_none_or(|time| time <= at);
             let task = TaskId(first + offset as u64);
             self.tasks.insert(task.0, facts);
+            self.live += 1;
             let facts = &mut self.live_run(id)?.steps[step];
             facts.started += 1;
             facts.live.insert(task.0);

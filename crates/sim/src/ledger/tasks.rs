@@ -41,6 +41,7 @@ impl Ledger {
             let facts = TaskFacts::new(at, &spec, body.clone(), group, dedup);
             let waits = facts.not_before.is_none_or(|time| time <= at);
             self.tasks.insert(id, facts);
+            self.live += 1;
             if waits {
                 self.waits(TaskId(id).key());
             }
@@ -104,13 +105,14 @@ impl Ledger {
         if !whole && self.units.entry(key).or_default().terminal {
             return Err("what has ended ends again".to_owned());
         }
-        let expires = reason == Reason::Expired;
+        let (expires, moment) = (reason == Reason::Expired, self.moment);
         let live = self.units.range_mut(keys).map(|(_, unit)| unit);
         for unit in live.filter(|unit| !unit.terminal) {
             // What runs is spared, and what an operator retried has no expiry in its new round.
             let spared = expires && whole && (unit.lease.is_some() || unit.revivals > 0);
             if !spared {
                 unit.close();
+                unit.changed = moment;
             }
         }
         self.note_end(at, key.task().0);
@@ -119,7 +121,8 @@ impl Ledger {
 
     pub(super) fn revived(&mut self, at: u64, key: Key) -> Check {
         self.note_fate(key, None);
-        let task = self.tasks.get(&key.task().0).ok_or("no such task")?;
+        let task = self.tasks.get_mut(&key.task().0).ok_or("no such task")?;
+        self.live += u64::from(std::mem::take(&mut task.over));
         let unit = self.units.entry(key).or_insert_with(|| UnitFacts {
             terminal: task.rest_closed,
             ..UnitFacts::default()
@@ -127,7 +130,7 @@ impl Ledger {
         if !unit.terminal || unit.lease.is_some() {
             return Err("a round opens while the one before goes on".to_owned());
         }
-        unit.terminal = false;
+        (unit.terminal, unit.changed) = (false, self.moment);
         (unit.failures, unit.losses) = (0, 0);
         unit.revivals += 1;
         unit.not_before = 0;
@@ -148,8 +151,11 @@ impl Ledger {
         if !self.has_ended(task) {
             return;
         }
-        let facts = self.tasks.get(&task);
-        let key = facts.and_then(|facts| Some((facts.group, facts.dedup?)));
+        let facts = self.tasks.get_mut(&task);
+        let key = facts.and_then(|facts| {
+            self.live -= u64::from(!std::mem::replace(&mut facts.over, true));
+            Some((facts.group, facts.dedup?))
+        });
         if let Some(entry) = key.and_then(|key| self.dedup.get_mut(&key))
             && entry.task == task
             && entry.ended_at.is_none()

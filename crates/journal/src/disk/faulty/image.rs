@@ -31,6 +31,15 @@ pub(super) enum Survival {
     Pages,
 }
 
+/// What became of the sectors that a power cut found unsynced.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Fate {
+    /// So many were not as they had been written last.
+    pub(super) lost: u64,
+    /// So many had changed.
+    pub(super) kept: u64,
+}
+
 impl Survival {
     pub(super) fn choose(dice: &mut Dice) -> Self {
         match dice.below(4) {
@@ -105,7 +114,8 @@ impl Image {
     }
 
     /// What the power cut leaves becomes what is there.
-    pub(super) fn settle(&mut self, survival: Survival, dice: &mut Dice) {
+    pub(super) fn settle(&mut self, survival: Survival, dice: &mut Dice) -> Fate {
+        let mut fate = Fate::default();
         self.settle_length(survival, dice);
         let versions = std::mem::take(&mut self.versions);
         let mut page = (u64::MAX, false);
@@ -128,10 +138,14 @@ impl Image {
             let target = self.synced.get_mut(start..).unwrap_or_default();
             if let Some(state) = state {
                 let length = state.len().min(target.len());
+                fate.kept += u64::from(target[..length] != state[..length]);
                 target[..length].copy_from_slice(&state[..length]);
             }
+            let newest = states.last().map_or(&[][..], Vec::as_slice);
+            fate.lost += u64::from(!target.starts_with(newest));
         }
         self.live = self.synced.clone();
+        fate
     }
 
     fn settle_length(&mut self, survival: Survival, dice: &mut Dice) {

@@ -37,6 +37,20 @@ pub enum Operation {
     Reserve,
 }
 
+/// What a disk did that no sound one does: planned failures that something has met, and power cuts
+/// that cost something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Met {
+    /// Syncs that failed.
+    pub failed_syncs: u64,
+    /// Writes that failed.
+    pub failed_writes: u64,
+    /// Power cuts that lost something unsynced.
+    pub losses: u64,
+    /// Writes that failed midway, and power cuts that kept only a part of what was unsynced.
+    pub tears: u64,
+}
+
 /// A disk in memory with faults at will. Clones are handles on the same disk.
 ///
 /// It holds every file twice, and every unsynced write once more: give the journals on it small
@@ -96,6 +110,11 @@ impl FaultyDisk {
     /// Fails the `nth` (from 1) operation of that kind from now on, once.
     pub fn fail(&self, operation: Operation, nth: u64, error: io::ErrorKind) {
         self.world().fail(operation, nth, error);
+    }
+
+    /// What it has done since this was asked last.
+    pub fn take_met(&self) -> Met {
+        std::mem::take(&mut self.world().met)
     }
 
     /// Forgets all planned failures and cuts.

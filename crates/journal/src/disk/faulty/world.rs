@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::Operation;
 use super::dice::Dice;
 use super::image::{Image, Survival};
+use super::{Met, Operation};
 
 #[derive(Clone)]
 pub(super) struct World {
@@ -26,6 +26,7 @@ pub(super) struct World {
     changes: u64,
     cut_at: Option<u64>,
     plans: Vec<Plan>,
+    pub(super) met: Met,
 }
 
 /// A change of names; each survives a power cut or does not, as a whole.
@@ -61,6 +62,7 @@ impl World {
             changes: 0,
             cut_at: None,
             plans: Vec::new(),
+            met: Met::default(),
         }
     }
 
@@ -88,9 +90,13 @@ impl World {
         self.names = self.durable_names.clone();
         let named: BTreeSet<_> = self.names.values().copied().collect();
         self.files.retain(|id, _| named.contains(id));
+        let (mut lost, mut kept) = (0, 0);
         for image in self.files.values_mut() {
-            image.settle(survival, &mut dice);
+            let fate = image.settle(survival, &mut dice);
+            (lost, kept) = (lost + fate.lost, kept + fate.kept);
         }
+        self.met.losses += u64::from(lost > 0);
+        self.met.tears += u64::from(lost > 0 && kept > 0);
     }
 
     pub(super) fn forget_plans(&mut self) {
@@ -297,7 +303,9 @@ impl World {
         let length = bytes.len().min(usize::try_from(fits).unwrap_or(usize::MAX));
         if let Err(error) = begun {
             if !self.off && boot == self.boot {
+                self.met.failed_writes += 1;
                 let part = self.dice.below(length as u64 + 1) as usize;
+                self.met.tears += u64::from(part > 0 && part < bytes.len());
                 self.image(id)?.write(&bytes[..part], offset as usize);
             }
             return Err(error);
@@ -312,6 +320,7 @@ impl World {
     pub(super) fn sync(&mut self, boot: u64, id: u64) -> io::Result<()> {
         if let Err(error) = self.begin(boot, Some(Operation::Sync), true) {
             if !self.off && boot == self.boot {
+                self.met.failed_syncs += 1;
                 let mut dice = self.dice.clone();
                 self.image(id)?.fail_sync(&mut dice);
                 self.dice = dice;
