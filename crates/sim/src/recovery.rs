@@ -31,8 +31,8 @@ const CUT_PERCENT: u64 = 12;
 /// Changes of the disk until then: what a start takes, its first append and a little more.
 const CUT_WITHIN: u64 = 16;
 
-/// So often in a hundred starts the announcement of a leadership takes up to a lease to land, while
-/// others go on.
+/// So often in a hundred starts, while things go wrong, the announcement of a leadership takes up
+/// to a lease to land, and others go on.
 const SLOW_ELECTION_PERCENT: u64 = 40;
 
 /// Why a start did not come to its end.
@@ -164,7 +164,8 @@ impl World {
         let expected = first.expected;
         process.syncing.push(first);
         self.master.process = Some(process);
-        let longest = match self.chance.percent(SLOW_ELECTION_PERCENT) {
+        let slow = self.trouble() && self.chance.percent(SLOW_ELECTION_PERCENT);
+        let longest = match slow {
             true => self.options.lease_ttl,
             false => self.options.sync_max,
         };

@@ -93,7 +93,7 @@ impl World {
             let spec = proto::TaskSpec {
                 group: group.clone(),
                 count: array.then(|| self.chance.between(1, ELEMENTS) as u32),
-                expires_in_us: expires.then(|| self.chance.below(40 * SECOND)),
+                expires_in_us: expires.then(|| self.chance.between(1, 40 * SECOND)),
                 payload: Some(work.payload()),
                 ..proto::TaskSpec::default()
             };
@@ -129,7 +129,7 @@ impl World {
             spec.delay_us = Some(chance.below(20 * SECOND));
         }
         if chance.percent(5) {
-            spec.expires_in_us = Some(chance.below(60 * SECOND));
+            spec.expires_in_us = Some(chance.between(1, 60 * SECOND));
         }
         if chance.percent(8) {
             spec.count = Some(chance.between(1, 6) as u32);
