@@ -7,7 +7,7 @@ use serde::Serialize;
 type Check = (&'static str, fn(&[u8]));
 
 /// Every body there is: a test compares them with those that the server takes.
-pub(crate) const BODIES: [Check; 17] = [
+pub(crate) const BODIES: [Check; 18] = [
     ("AddStepsRequest", check_body::<rest::AddStepsRequest>),
     ("AgainRequest", check_body::<rest::AgainRequest>),
     ("CancelRequest", check_body::<rest::CancelRequest>),
@@ -23,6 +23,7 @@ pub(crate) const BODIES: [Check; 17] = [
     ("RunWaitRequest", check_body::<rest::RunWaitRequest>),
     ("StartRequest", check_body::<rest::StartRequest>),
     ("StartRunRequest", check_body::<rest::StartRunRequest>),
+    ("StartRunsRequest", check_body::<rest::StartRunsRequest>),
     ("TokenRequest", check_body::<rest::TokenRequest>),
     ("WaitRequest", check_body::<rest::WaitRequest>),
 ];
