@@ -334,6 +334,32 @@ pub struct Hello {
     pub running: Vec<(Key, Attempt)>,
 }
 
+/// A connection of a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Life {
+    /// Which process.
+    pub incarnation: u128,
+    /// Which of its connections, counted from 1; 0 when nobody counts.
+    pub connection: u64,
+}
+
+impl Hello {
+    /// The connection that says it.
+    pub fn life(&self) -> Life {
+        Life {
+            incarnation: self.incarnation,
+            connection: self.connection,
+        }
+    }
+
+    /// Whether the same process has said hello on a later connection: this one is given up.
+    pub fn came_before(&self, later: Life) -> bool {
+        self.connection > 0
+            && self.incarnation == later.incarnation
+            && self.connection < later.connection
+    }
+}
+
 /// What is left of a pod when its worker is lost.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -45,8 +45,8 @@ mod workflow;
 
 pub use apply::apply;
 pub use command::{
-    Answer, Command, Decision, Ended, Hello, Ids, NewTask, OnLost, Outcome, PodSettings, Report,
-    Request, Revival, Submission, Usage,
+    Answer, Command, Decision, Ended, Hello, Ids, Life, NewTask, OnLost, Outcome, PodSettings,
+    Report, Request, Revival, Submission, Usage,
 };
 pub use decide::decide;
 pub use due::{Due, ELEMENTS_AT_ONCE, RunContext};

@@ -180,14 +180,14 @@ impl State {
     /// Whether the same process has said hello on a later connection already.
     pub fn is_late(&self, hello: &Hello) -> bool {
         let known = self.worker_names.get(&hello.name);
-        let last = known
-            .and_then(|id| self.workers.get(id))
-            .map(|worker| &worker.hello);
-        let counts = hello.connection > 0 && !planted(Bug::LateHelloHeard);
-        let later = |last: &Hello| {
-            last.incarnation == hello.incarnation && last.connection > hello.connection
-        };
-        counts && last.is_some_and(later)
+        let last = known.and_then(|id| self.workers.get(id));
+        let is_late = last.is_some_and(|worker| hello.came_before(worker.hello.life()));
+        is_late && !planted(Bug::LateHelloHeard)
+    }
+
+    /// What every worker that is known said when it last joined.
+    pub fn hellos(&self) -> impl Iterator<Item = &Hello> {
+        self.workers.values().map(|worker| &worker.hello)
     }
 
     pub(crate) fn group(&self, id: GroupId) -> Option<&Group> {

@@ -107,10 +107,10 @@ impl Owner {
             tracing::debug!(worker = hello.name, "a hello came after a later one");
             return;
         }
-        let (name, life) = (hello.name.clone(), (hello.incarnation, hello.connection));
+        let (name, life) = (hello.name.clone(), hello.life());
         match self.run(Command::Join(hello)) {
             Ok(Answer::Joined { worker, stop }) => {
-                self.greetings.remember(name, life.0, life.1);
+                self.greetings.remember(name, life);
                 self.sessions.announce(worker, session.number);
                 self.releases.push(Release::Attach(worker, session));
                 let welcome = SessionMessage::Welcome { worker, stop };

@@ -27,7 +27,7 @@ impl World {
         World::with(State::default(), OwnerOptions::default())
     }
 
-    fn with(state: State, options: OwnerOptions) -> World {
+    pub(super) fn with(state: State, options: OwnerOptions) -> World {
         let batches = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&batches);
         let sink = Box::new(move |batch| kept.lock().unwrap().push(batch));

@@ -139,6 +139,7 @@ impl Owner {
                 leases.arm(Holder::Lease(*token), deadline);
             }
         }
+        let greetings = Greetings::of(&state);
         Owner {
             at: state.last_at(),
             state,
@@ -159,7 +160,7 @@ impl Owner {
             sessions: Sessions::default(),
             polls: ParkedPolls::default(),
             ends: Ends::default(),
-            greetings: Greetings::default(),
+            greetings,
             bodies: Bodies::default(),
             steps: StepWork::default(),
             store_ready: true,
