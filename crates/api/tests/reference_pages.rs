@@ -34,6 +34,7 @@ fn every_limit_is_on_its_page_with_its_value() {
         TAGS,
         META_BYTES,
         NAME_BYTES,
+        BATCH_RUNS,
         BATCH_TASKS,
         BATCH_BYTES,
         ARGUMENTS,
