@@ -68,15 +68,19 @@ fn of_step(step: &RunStep, places: &HashMap<&str, usize>, steps: &[RunStep]) -> 
         Some((place, edge_of(&edge.on)))
     });
     let after: Vec<_> = known.collect();
-    let waits = after
-        .iter()
-        .filter(|(place, _)| step.state == TaskState::Blocked && steps[*place].state.is_live());
+    let before = after.iter().map(|(place, _)| &steps[*place]);
+    let before = before.filter(|before| before.state.is_live());
+    let waits_for = match step.state {
+        TaskState::Blocked => before.map(|before| before.id.clone()).collect(),
+        TaskState::Queued => vec!["a worker".to_owned()],
+        _ => Vec::new(),
+    };
     let micros = |time: Option<Timestamp>| time.map(|time| time.0);
     PictureStep {
         id: step.id.clone(),
         state: StepState::from_name(step.state.as_str()).unwrap_or_default(),
         reason: why(step),
-        waits_for: waits.map(|(place, _)| steps[*place].id.clone()).collect(),
+        waits_for,
         after,
         submitted_at: Some(step.submitted_at.0),
         queued_at: micros(step.queued_at),

@@ -351,3 +351,20 @@ fn a_file_that_cannot_run_is_refused_with_line_and_reason() {
         assert!(told.contains(reason), "{told}");
     }
 }
+
+#[test]
+fn a_drawing_says_what_each_step_waits_for() {
+    let server = Server::start();
+    server.place().write("etl.yaml", ETL);
+    let id = server.run("run start --file etl.yaml -p n=1").exits(0);
+    let drawn = server
+        .run(&format!("run show {} --format dag", id.trim()))
+        .exits(0);
+    let line = |step: &str| {
+        let mut lines = drawn.lines();
+        let found = lines.find(|line| line.contains(&format!(" {step} ")));
+        found.unwrap_or_else(|| panic!("{drawn}"))
+    };
+    assert!(line("count").ends_with("waits for a worker"), "{drawn}");
+    assert!(line("last").ends_with("waits for gate"), "{drawn}");
+}

@@ -6,7 +6,6 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use capataz_api::limits::PAYLOAD_BYTES;
 use capataz_api::problem::{Code, Problem};
 use capataz_api::rest::{Submission, SubmittedBatch};
 use capataz_api::{proto, spec};
@@ -15,7 +14,8 @@ use capataz_engine::{Answer as Told, Command, Rejection};
 use super::attempts::{own_token, stale};
 use super::context::Context;
 use super::refusal::Answer;
-use super::request::{IdempotencyKey, JSON, JSON_LINES, NoQuery, Path, RequestId, read_body};
+use super::request::{IdempotencyKey, NoQuery, Path, RequestId};
+use super::tasks::read_tasks;
 use crate::access::Caller;
 use crate::convert;
 use crate::owner::{CallError, Called};
@@ -50,11 +50,7 @@ pub(super) async fn submit(
     request: Request,
 ) -> Answer<impl IntoResponse> {
     let by = own_token(&context, &caller, path).await?;
-    let (media_type, body) = read_body(request, &[JSON, JSON_LINES]).await?;
-    let tasks = match media_type {
-        JSON_LINES => spec::parse_lines(&body, PAYLOAD_BYTES)?,
-        _ => spec::parse_tasks(&body, PAYLOAD_BYTES)?,
-    };
+    let tasks = read_tasks(request).await?;
     for (index, task) in tasks.iter().enumerate() {
         check(&caller, task).map_err(|(field, problem)| {
             let field = format!("tasks[{index}].{field}");

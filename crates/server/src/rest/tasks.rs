@@ -92,11 +92,7 @@ pub(super) async fn submit_batch(
     id: RequestId,
     request: Request,
 ) -> Answer<impl IntoResponse> {
-    let (media_type, body) = read_body(request, &[JSON, JSON_LINES]).await?;
-    let tasks = match media_type {
-        JSON_LINES => spec::parse_lines(&body, PAYLOAD_BYTES)?,
-        _ => spec::parse_tasks(&body, PAYLOAD_BYTES)?,
-    };
+    let tasks = read_tasks(request).await?;
     let (ids, position) = accept(&context, &id, &tasks).await?;
     let ids = ids.iter().map(|id| id.to_string()).collect();
     Ok((
@@ -106,6 +102,15 @@ pub(super) async fn submit_batch(
             position: position.get(),
         }),
     ))
+}
+
+/// Tasks in any of the forms in which many are sent.
+pub(super) async fn read_tasks(request: Request) -> Answer<Vec<proto::TaskSpec>> {
+    let (media_type, body) = read_body(request, &[JSON, JSON_LINES]).await?;
+    Ok(match media_type {
+        JSON_LINES => spec::parse_lines(&body, PAYLOAD_BYTES)?,
+        _ => spec::parse_tasks(&body, PAYLOAD_BYTES)?,
+    })
 }
 
 async fn accept(
