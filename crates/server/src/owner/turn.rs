@@ -8,7 +8,7 @@ use bytes::Bytes;
 use capataz_api::proto;
 use capataz_engine::planted::{Bug, planted};
 use capataz_engine::{
-    Change, Command, Event, LimitsInForce, Next, Phase, State, Timestamp, WorkerId,
+    Change, Command, Event, LimitsInForce, Next, Outcome, Phase, State, Timestamp, WorkerId,
 };
 use capataz_journal::Position;
 use prost::Message;
@@ -333,8 +333,9 @@ impl Owner {
             && let Ok(result) = proto::AttemptResult::decode(report.output.clone())
         {
             report.value = result.output.unwrap_or_default();
-            if report.value.len() > room {
-                // It fails the attempt; who looks for the reason finds the sizes.
+            if report.value.len() > room && report.outcome == Outcome::Succeeded {
+                // It fails the attempt; who looks for the reason finds the sizes. What failed anyway
+                // keeps what its worker says.
                 report.output = convert::output_over(report.value.len(), room);
             }
         }

@@ -151,16 +151,20 @@ async fn a_failed_attempt_says_what_went_wrong_with_it_and_not_just_with_its_tas
     let steps = json!([
         {"id": "again", "group": "g", "argv": ["x"], "max_attempts": 2, "backoff": pause},
         {"id": "large", "group": "g", "argv": ["x"]},
-        {"id": "reads", "group": "g", "argv": ["${outputs.large}"], "after": "large"},
+        {"id": "failed", "group": "g", "argv": ["x"]},
+        {"id": "reads", "group": "g", "after": ["large", "failed"],
+            "argv": ["${outputs.large}", "${outputs.failed}"]},
     ]);
     let id = server
         .start_run(json!({"name": "wrong", "steps": steps}))
         .await;
-    let leases = server.lease("one", 2).await;
+    let leases = server.lease("one", 3).await;
     let said = json!({"message": "no such file", "reason": "error"});
     server.report(&leases[0], "fail", said).await.ok();
     let output = json!({"output": "x".repeat(70_000)});
     server.report(&leases[1], "complete", output).await.ok();
+    let failed = json!({"message": "no such host", "fatal": true, "output": "x".repeat(70_000)});
+    server.report(&leases[2], "fail", failed).await.ok();
     let path = format!("/api/v1/runs/{id}");
     server
         .post(&format!("{path}/cancel"), json!({"note": "over"}))
@@ -183,6 +187,11 @@ async fn a_failed_attempt_says_what_went_wrong_with_it_and_not_just_with_its_tas
             &json!("backoff"),
             &json!("error: no such file")
         )
+    );
+    let failed = of("attempt_ended", "failed");
+    assert_eq!(
+        failed["note"], "error: no such host",
+        "what it says is kept"
     );
     let large = of("attempt_ended", "large");
     assert_eq!(large["reason"], "output_too_large");
