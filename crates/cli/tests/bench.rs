@@ -1,13 +1,21 @@
 //! The benchmarks from outside: that they run to their end, and the names of what they print. How
 //! fast anything is belongs to no test.
 
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
 /// Runs `capataz bench LINE --output json`, with its data in a folder of this test.
 fn bench(line: &str) -> String {
     let place = tempfile::tempdir().unwrap();
+    let output = bench_in(place.path(), line);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn bench_in(place: &Path, line: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_capataz"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CAPATAZ_") {
@@ -15,15 +23,24 @@ fn bench(line: &str) -> String {
         }
     }
     command
-        .current_dir(place.path())
+        .current_dir(place)
         .arg("bench")
         .args(line.split_whitespace())
         .args(["--data-dir", "data", "--output", "json"])
         .stdin(Stdio::null());
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", output.status);
-    String::from_utf8(output.stdout).unwrap()
+    command.output().unwrap()
+}
+
+/// What the first run left would be queued, kept and counted in the second.
+#[test]
+fn a_folder_is_measured_in_once() {
+    let place = tempfile::tempdir().unwrap();
+    let line = "backlog --tasks 20000 --groups 1";
+    assert!(bench_in(place.path(), line).status.success());
+    let again = bench_in(place.path(), line);
+    assert_eq!(again.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(said.contains("data has been a server's folder"), "{said}");
 }
 
 fn json(text: &str) -> Value {

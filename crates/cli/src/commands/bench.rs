@@ -90,7 +90,7 @@ impl Benchmark {
 /// Where the data of a benchmark goes.
 #[derive(Debug, clap::Args)]
 struct Place {
-    /// The folder for the server's data; a temporary one otherwise. The disk under it is what is
+    /// A new folder for the server's data; a temporary one otherwise. The disk under it is what is
     /// measured
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,

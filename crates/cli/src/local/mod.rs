@@ -23,6 +23,8 @@ pub(crate) enum LocalError {
     NoProgram(std::io::Error),
     #[error("no temporary folder can be made: {0}")]
     NoFolder(std::io::Error),
+    #[error("{} has been a server's folder: what is in it would be measured too", .0.display())]
+    UsedFolder(PathBuf),
     #[error("`capataz {command}` cannot be started: {cause}")]
     NotStarted {
         command: String,
@@ -46,6 +48,7 @@ pub(crate) enum LocalError {
 impl Told for LocalError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            LocalError::UsedFolder(_) => "name a folder that is not there yet, or remove this one",
             LocalError::NoFolder(_) => "TMPDIR names another folder for temporary files",
             LocalError::Ended { .. } | LocalError::NotReady { .. } => {
                 "`capataz doctor` checks this machine"

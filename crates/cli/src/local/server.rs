@@ -26,8 +26,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one with its data in `folder`, or in a temporary one, and waits until it can be
-    /// spoken to.
+    /// Starts one with its data in `folder`, which no server has used, or in a temporary one,
+    /// and waits until it can be spoken to.
     pub(crate) async fn start(folder: Option<&Path>) -> Result<Server, LocalError> {
         Server::start_with(folder, Vec::new()).await
     }
@@ -44,6 +44,9 @@ impl Server {
         let made = temporary.as_ref().map(TempDir::path);
         let folder = folder.or(made).expect("one of the two is there").to_owned();
         std::fs::create_dir_all(&folder).map_err(LocalError::NoFolder)?;
+        if folder.join("namespaces").exists() {
+            return Err(LocalError::UsedFolder(folder));
+        }
         let (process, url) = begin(&folder, &variables, BEGIN).await?;
         let path = folder.join("admin-token");
         let token = match std::fs::read_to_string(&path) {

@@ -51,6 +51,8 @@ pub(crate) struct DedupTable {
     /// Those that are over, the oldest first. A set, so that keys that ended at one time are
     /// swept in the same order by a leader and by one that restored them from a store.
     ended: BTreeSet<(Timestamp, GroupId, u128)>,
+    /// Live tasks with keys that were restored and are not in the index yet.
+    restored: u64,
 }
 
 impl DedupTable {
@@ -184,6 +186,18 @@ impl State {
         let tasks = &self.tasks;
         let hash = hash(group, claim.key);
         self.dedup.live.insert(hash, id, |id| hash_of(tasks, id));
+    }
+
+    /// A task that is restored has the key; [`State::finish_restoring_claims`] makes it found.
+    pub(super) fn restore_claim(&mut self, id: TaskId, claim: Claim) {
+        self.tasks.set_claim(id, claim);
+        self.dedup.restored += 1;
+    }
+
+    pub(super) fn finish_restoring_claims(&mut self) {
+        let claims = self.tasks.claims();
+        let hashes = claims.map(|(id, task, claim)| (hash(task.group, claim.key), id));
+        self.dedup.live = KeyIndex::of(std::mem::take(&mut self.dedup.restored), hashes);
     }
 
     /// The live task has no key any more.

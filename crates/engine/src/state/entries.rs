@@ -250,6 +250,7 @@ impl State {
 
     /// Derives what is not stored.
     pub fn finish_restore(&mut self) {
+        self.finish_restoring_claims();
         self.finish_restoring_runs();
         for group in 0..self.groups.len() as u32 {
             self.refresh_group(GroupId(group));
@@ -402,7 +403,7 @@ impl State {
         };
         self.place_restored(id, task);
         if let Some(claim) = entry.claim {
-            self.claim(id, claim);
+            self.restore_claim(id, claim);
         }
         Ok(())
     }

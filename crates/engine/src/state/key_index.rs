@@ -54,6 +54,26 @@ fn parent(bucket: usize) -> usize {
 }
 
 impl KeyIndex {
+    /// An index of so many tasks, which are all there are: in a fraction of the time that adding one
+    /// after the other takes, since no bucket is split.
+    pub(super) fn of(len: u64, tasks: impl Iterator<Item = (u64, TaskId)>) -> KeyIndex {
+        let mut index = KeyIndex::default();
+        for _ in 0..len.div_ceil(BUCKET) {
+            index.push(Vec::new());
+        }
+        for (hash, id) in tasks {
+            let number = index.number(hash);
+            let bucket = index.bucket_mut(number);
+            make_room(bucket, STEP);
+            bucket.push(slot(hash, id));
+            index.len += 1;
+        }
+        for bucket in index.pieces.iter_mut().flatten() {
+            bucket.sort_unstable();
+        }
+        index
+    }
+
     pub(super) fn len(&self) -> u64 {
         self.len
     }

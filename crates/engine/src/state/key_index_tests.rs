@@ -73,6 +73,23 @@ fn it_holds_what_a_map_holds() {
 }
 
 #[test]
+fn an_index_made_at_once_goes_on_like_any_other() {
+    for len in [0, 1, 128, 129, 50_000] {
+        let model: BTreeMap<u64, u64> = (0..len).map(|id| (id, hash(id))).collect();
+        let tasks = model.iter().map(|(id, hash)| (*hash, TaskId(*id)));
+        let index = KeyIndex::of(len, tasks);
+        let mut pair = Pair { index, model };
+        pair.check();
+        let (bytes, _) = pair.bytes();
+        assert!(bytes as u64 <= len * 7 + 10_000, "{bytes} bytes for {len}");
+        (len..len + 20_000).for_each(|id| pair.insert(id, hash(id)));
+        pair.check();
+        (0..len + 20_000).for_each(|id| pair.remove(id));
+        assert_eq!(pair.index.len(), 0);
+    }
+}
+
+#[test]
 fn a_task_takes_seven_bytes_at_any_size_and_they_are_returned() {
     let mut pair = Pair::default();
     let many = 100_000;

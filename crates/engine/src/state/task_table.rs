@@ -94,6 +94,18 @@ impl TaskTable {
         Some((page.slots[slot].as_ref()?, claim))
     }
 
+    /// All tasks that have dedup keys.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = (TaskId, &Task, Claim)> {
+        self.pages.iter().flat_map(|(page, content)| {
+            let tasks = content.slots.iter().enumerate();
+            tasks.filter_map(move |(slot, task)| {
+                let claim = content.claims.as_ref()?.get(slot)?;
+                let id = TaskId((page << PAGE_BITS) | slot as u64);
+                Some((id, task.as_ref()?, claim))
+            })
+        })
+    }
+
     /// Gives a task a dedup key.
     pub(crate) fn set_claim(&mut self, id: TaskId, claim: Claim) {
         let (page, slot) = place(id);

@@ -1,7 +1,7 @@
 //! The engine's entries: stored under checksums, loaded in the order in which the engine wants
 //! them back.
 
-use capataz_engine::{EntryKey, RestoreError, RunId, State, TaskId, WorkflowId};
+use capataz_engine::{EntryKey, RestoreError, RunId, TaskId, WorkflowId};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::batch::Batch;
@@ -58,6 +58,9 @@ pub enum LoadError {
     /// SQLite failed.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// A thread that reads entries has ended without a word.
+    #[error("a thread that reads the store's entries has ended")]
+    Reader,
 }
 
 impl LoadError {
@@ -66,6 +69,7 @@ impl LoadError {
         match self {
             LoadError::Entry { .. } | LoadError::Seal { .. } | LoadError::Restore(_) => true,
             LoadError::Fault(fault) => matches!(fault, Fault::Damaged(_)),
+            LoadError::Reader => false,
         }
     }
 }
@@ -301,32 +305,50 @@ impl<'c> Table<'c> {
     }
 }
 
-/// Restores the engine's state, of which `state` must be a new one.
-pub(super) fn load(
+/// What a reading of entries does with each.
+pub(super) type Each<'f> = dyn FnMut(EntryKey, &[u8]) -> Result<(), LoadError> + 'f;
+
+/// Entries that come before those of tasks, in their order.
+pub(super) fn each_before_tasks(
     connection: &Connection,
-    meta: &Meta,
-    state: &mut State,
+    sum: &mut Sum,
+    each: &mut Each<'_>,
 ) -> Result<(), LoadError> {
-    let mut sum = Sum::default();
-    let below = "SELECT k, crc, v FROM entry WHERE k < ? ORDER BY k";
-    let above = "SELECT k, crc, v FROM entry WHERE k >= ? ORDER BY k";
-    let tasks = "SELECT id, crc, v FROM entry_task WHERE id >= ? ORDER BY id";
-    let mut restore = |key: EntryKey, value: &[u8]| Ok(state.restore_entry(key, value)?);
-    each_other(connection, below, &[TASK], &mut sum, &mut restore)?;
-    each_task(connection, tasks, 0, &mut sum, &mut restore)?;
-    each_other(connection, above, &[TASK], &mut sum, &mut restore)?;
-    sum.must_match(meta)?;
-    state.finish_restore();
-    Ok(())
+    let sql = "SELECT k, crc, v FROM entry WHERE k < ? ORDER BY k";
+    each_other(connection, sql, &[TASK], sum, each)
+}
+
+/// Entries that come behind those of tasks, in their order.
+pub(super) fn each_after_tasks(
+    connection: &Connection,
+    sum: &mut Sum,
+    each: &mut Each<'_>,
+) -> Result<(), LoadError> {
+    let sql = "SELECT k, crc, v FROM entry WHERE k >= ? ORDER BY k";
+    each_other(connection, sql, &[TASK], sum, each)
+}
+
+/// Entries of the tasks from the first to the last of these ids, in their order, each with its
+/// checksum, for as long as `each` says so.
+pub(super) fn each_task_of(
+    connection: &Connection,
+    (first, last): (i64, i64),
+    each: &mut dyn FnMut(TaskId, i64, &[u8]) -> bool,
+) -> Result<(), LoadError> {
+    let sql = "SELECT id, crc, v FROM entry_task WHERE id BETWEEN ? AND ? ORDER BY id";
+    each_task(connection, sql, [first, last], each)
 }
 
 /// Reads all entries without making a state of them.
 pub(super) fn check_seal(connection: &Connection, meta: &Meta) -> Result<(), LoadError> {
     let mut sum = Sum::default();
     let others = "SELECT k, crc, v FROM entry WHERE k >= ?";
-    let tasks = "SELECT id, crc, v FROM entry_task WHERE id >= ?";
     each_other(connection, others, &[META], &mut sum, &mut |_, _| Ok(()))?;
-    each_task(connection, tasks, 0, &mut sum, &mut |_, _| Ok(()))?;
+    let tasks = "SELECT id, crc, v FROM entry_task";
+    each_task(connection, tasks, [], &mut |_, crc, _| {
+        sum.count(crc);
+        true
+    })?;
     sum.must_match(meta)
 }
 
@@ -348,12 +370,10 @@ pub(super) fn check_others(connection: &Connection, from: &mut Vec<u8>) -> Resul
 /// The same for tasks; returns which.
 pub(super) fn check_tasks(connection: &Connection, from: &mut i64) -> Result<Vec<i64>, LoadError> {
     let sql = format!("SELECT id, crc, v FROM entry_task WHERE id > ? ORDER BY id LIMIT {STEP}");
-    let (mut sum, mut checked) = (Sum::default(), Vec::new());
-    each_task(connection, &sql, *from, &mut sum, &mut |key, _| {
-        if let EntryKey::Task(id) = key {
-            checked.push(id.0 as i64);
-        }
-        Ok(())
+    let mut checked = Vec::new();
+    each_task(connection, &sql, [*from], &mut |id, _, _| {
+        checked.push(id.0 as i64);
+        true
     })?;
     *from = checked
         .last()
@@ -363,23 +383,26 @@ pub(super) fn check_tasks(connection: &Connection, from: &mut i64) -> Result<Vec
     Ok(checked)
 }
 
+/// How many entries were read, and the sum of their checksums.
 #[derive(Default)]
-struct Sum {
+pub(super) struct Sum {
     entries: u64,
     seal: u64,
 }
 
 impl Sum {
-    fn check(&mut self, key: &[u8], crc: i64, value: &[u8]) -> Result<(), LoadError> {
-        if checksum(key, value) != crc {
-            return Err(damaged(key));
-        }
+    /// One entry more, which was checked.
+    pub(super) fn count(&mut self, crc: i64) {
         self.entries += 1;
         self.seal = self.seal.wrapping_add(crc as u64);
-        Ok(())
     }
 
-    fn must_match(&self, meta: &Meta) -> Result<(), LoadError> {
+    pub(super) fn add(&mut self, other: &Sum) {
+        self.entries += other.entries;
+        self.seal = self.seal.wrapping_add(other.seal);
+    }
+
+    pub(super) fn must_match(&self, meta: &Meta) -> Result<(), LoadError> {
         if (self.entries, self.seal) == (meta.entries, meta.seal) {
             return Ok(());
         }
@@ -392,12 +415,17 @@ impl Sum {
     }
 }
 
+fn check(key: &[u8], crc: i64, value: &[u8]) -> Result<(), LoadError> {
+    match checksum(key, value) == crc {
+        true => Ok(()),
+        false => Err(damaged(key)),
+    }
+}
+
 fn damaged(key: &[u8]) -> LoadError {
     let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
     LoadError::Entry { key }
 }
-
-type Each<'f> = dyn FnMut(EntryKey, &[u8]) -> Result<(), LoadError> + 'f;
 
 fn each_other(
     connection: &Connection,
@@ -417,7 +445,8 @@ fn each_other(
             ))
         };
         let (key, crc, value) = read().map_err(Fault::from)?;
-        sum.check(key, crc, value)?;
+        check(key, crc, value)?;
+        sum.count(crc);
         each(decode_key(key).ok_or_else(|| damaged(key))?, value)?;
     }
     Ok(())
@@ -426,20 +455,21 @@ fn each_other(
 fn each_task(
     connection: &Connection,
     sql: &str,
-    from: i64,
-    sum: &mut Sum,
-    each: &mut Each<'_>,
+    ids: impl rusqlite::Params,
+    each: &mut dyn FnMut(TaskId, i64, &[u8]) -> bool,
 ) -> Result<(), LoadError> {
     let mut statement = connection.prepare_cached(sql).map_err(Fault::from)?;
-    let mut rows = statement.query([from]).map_err(Fault::from)?;
+    let mut rows = statement.query(ids).map_err(Fault::from)?;
     while let Some(row) = rows.next().map_err(Fault::from)? {
         let read = || -> rusqlite::Result<(i64, i64, &[u8])> {
             Ok((row.get(0)?, row.get(1)?, row.get_ref(2)?.as_blob()?))
         };
         let (id, crc, value) = read().map_err(Fault::from)?;
-        let key = EntryKey::Task(TaskId(id as u64));
-        sum.check(&encode_key(&key), crc, value)?;
-        each(key, value)?;
+        let id = TaskId(id as u64);
+        check(&encode_key(&EntryKey::Task(id)), crc, value)?;
+        if !each(id, crc, value) {
+            break;
+        }
     }
     Ok(())
 }

@@ -35,6 +35,7 @@ mod graphs;
 mod labels;
 mod list;
 mod live;
+mod load;
 mod logs;
 mod meta;
 mod open;

@@ -7,7 +7,8 @@ use capataz_journal::{JournalId, Position};
 use rusqlite::Connection;
 
 use super::database::{self, Fault};
-use super::entries::{self, LoadError};
+use super::entries::LoadError;
+use super::load;
 use super::meta::Meta;
 use super::project::Projector;
 use super::reader::Reader;
@@ -180,8 +181,7 @@ impl Store {
     /// Restores the engine's state as of [`Opened::position`] into `state`, which must be new.
     /// Nothing has been projected yet.
     pub fn load_entries(&self, state: &mut State) -> Result<(), LoadError> {
-        let connection = database::open_reader(&self.path).map_err(Fault::from)?;
-        entries::load(&connection, &self.meta, state)
+        load::load(&self.path, &self.meta, state)
     }
 
     /// The writing side. A store has one at a time: of two, one fails with its next transaction.

@@ -5,6 +5,7 @@ mod arrays;
 mod damage;
 mod driver;
 mod lists;
+mod loading;
 mod logging;
 mod opening;
 mod projecting;
