@@ -1,10 +1,13 @@
 //! The contract that every backend keeps, and how each of its operations may end.
 
+use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::disk::DiskFile;
 use crate::{JournalId, Position, Writer};
 
 /// The largest payload of one record, in bytes (memory and file). A batch of 10,000 tasks and
@@ -53,7 +56,7 @@ pub trait Journal: Send {
 
     /// Gives up all records below `below`. A `below` under [`first`](Journal::first) changes
     /// nothing. A leader trims only what its store holds, synced and verified.
-    fn trim(&mut self, below: Position, epoch: u64) -> Result<(), TrimError>;
+    fn trim(&mut self, below: Position, epoch: u64) -> Result<Freed, TrimError>;
 
     /// What need not be done within an append: the witness, the next segment. The caller calls it
     /// when it is idle and, while it is busy, at least every 100 ms.
@@ -65,6 +68,24 @@ pub trait Journal: Send {
 
     /// How many syncs were done since this handle was opened, witness and folder included.
     fn syncs(&self) -> u64;
+}
+
+/// What a trim gave up, for its caller to drop when nobody waits for the journal: only then the room
+/// is free again, and some file systems take tens of milliseconds to free as much.
+#[derive(Default)]
+pub struct Freed(pub(crate) Vec<Arc<dyn DiskFile>>);
+
+impl fmt::Debug for Freed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Freed({} files)", self.0.len())
+    }
+}
+
+impl Freed {
+    /// Whether to drop it does nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// Reads and follows a journal beside its writer.

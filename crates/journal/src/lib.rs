@@ -34,8 +34,8 @@ pub mod planted;
 
 pub use file::{FileJournal, FileOptions, OpenError};
 pub use journal::{
-    Append, Entry, Fault, Journal, JournalReader, MAX_GROUP_BYTES, MAX_RECORD_BYTES, ReadError,
-    Refusal, Room, TrimError,
+    Append, Entry, Fault, Freed, Journal, JournalReader, MAX_GROUP_BYTES, MAX_RECORD_BYTES,
+    ReadError, Refusal, Room, TrimError,
 };
 pub use memory::MemoryJournal;
 pub use name::{JournalId, Position, Writer};

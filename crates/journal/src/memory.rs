@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use crate::journal::{MAX_GROUP_BYTES, MAX_RECORD_BYTES};
 use crate::{
-    Append, Entry, Fault, Journal, JournalId, JournalReader, Position, ReadError, Refusal, Room,
-    TrimError, Writer,
+    Append, Entry, Fault, Freed, Journal, JournalId, JournalReader, Position, ReadError, Refusal,
+    Room, TrimError, Writer,
 };
 
 /// A journal in memory. Clones are further handles on the same records, so that several masters
@@ -148,7 +148,7 @@ impl Journal for MemoryJournal {
         })
     }
 
-    fn trim(&mut self, below: Position, epoch: u64) -> Result<(), TrimError> {
+    fn trim(&mut self, below: Position, epoch: u64) -> Result<Freed, TrimError> {
         let mut state = self.shared.lock();
         if state.closed {
             return Err(Fault::Poisoned.into());
@@ -166,7 +166,7 @@ impl Journal for MemoryJournal {
             state.entries.drain(..count);
             state.first = below;
         }
-        Ok(())
+        Ok(Freed::default())
     }
 
     fn maintain(&mut self) -> Result<Room, Fault> {

@@ -17,8 +17,8 @@ use crate::file::witness::{self, Testimony, Witness};
 use crate::file::{FileOptions, OpenError};
 use crate::memory::check_sizes;
 use crate::{
-    Append, Entry, Fault, Journal, JournalId, JournalReader, MAX_RECORD_BYTES, Position, ReadError,
-    Room, TrimError, Writer,
+    Append, Entry, Fault, Freed, Journal, JournalId, JournalReader, MAX_RECORD_BYTES, Position,
+    ReadError, Room, TrimError, Writer,
 };
 
 /// The journal in a folder of files.
@@ -136,7 +136,7 @@ impl FileJournal {
         Ok(())
     }
 
-    /// Removes segments that were trimmed away.
+    /// Removes the names of segments that were trimmed away.
     fn remove(&mut self, segments: &[Segment]) -> Result<(), Fault> {
         for segment in segments {
             let file = segment.name();
@@ -218,7 +218,7 @@ impl Journal for FileJournal {
         })
     }
 
-    fn trim(&mut self, below: Position, epoch: u64) -> Result<(), TrimError> {
+    fn trim(&mut self, below: Position, epoch: u64) -> Result<Freed, TrimError> {
         if self.poisoned {
             return Err(Fault::Poisoned.into());
         }
@@ -231,14 +231,16 @@ impl Journal for FileJournal {
             return Err(TrimError::BeyondTail { below, tail });
         }
         if below <= self.shared.first() {
-            return Ok(());
+            return Ok(Freed::default());
         }
         // Both slots know the trim point before anything is removed: with one of them lost, the
         // other must not miss what was given up on purpose.
         self.testify(below, 2).map_err(|fault| self.poison(fault))?;
         let segments = self.shared.trim(below);
         self.remove(&segments).map_err(|fault| self.poison(fault))?;
-        Ok(())
+        Ok(Freed(
+            segments.into_iter().map(|segment| segment.file).collect(),
+        ))
     }
 
     fn maintain(&mut self) -> Result<Room, Fault> {

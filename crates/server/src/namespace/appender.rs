@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use capataz_journal::{Append, Journal, Position, Refusal, Room, Writer};
+use capataz_journal::{Append, Freed, Journal, Position, Refusal, Room, Writer};
 
 use super::gauges::Gauges;
 
@@ -109,10 +109,11 @@ impl Appender {
     }
 
     /// Trims below what the store has verified, but for the history that streams resume from.
-    pub(super) fn trim(&mut self, below: Position) -> Result<(), String> {
+    /// What that frees is to be dropped when the journal is not held any more.
+    pub(super) fn trim(&mut self, below: Position) -> Result<Freed, String> {
         let below = below.min(self.history.floor());
         if below <= self.journal.first() {
-            return Ok(());
+            return Ok(Freed::default());
         }
         let trimmed = self.journal.trim(below, self.writer.epoch);
         trimmed.map_err(|error| format!("trimming the journal failed: {error}"))

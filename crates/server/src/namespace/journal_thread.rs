@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use capataz_journal::Position;
+use capataz_journal::{Freed, Position};
 
 use super::appender::{Appender, MAINTENANCE};
 use super::owner_thread::Message;
@@ -54,6 +54,16 @@ impl Work {
     }
 }
 
+/// Lets go of what was trimmed in a thread of its own: nothing that is appended waits for it.
+fn free(trimmed: Freed) {
+    if trimmed.is_empty() {
+        return;
+    }
+    let thread = std::thread::Builder::new().name("capataz-free".to_owned());
+    // Without a further thread it is let go of here.
+    let _ = thread.spawn(move || drop(trimmed));
+}
+
 impl JournalThread {
     /// Runs until it is closed or the journal fails; a failure is told to the owner.
     pub(super) fn run(self) {
@@ -72,7 +82,7 @@ impl JournalThread {
                 let _ = self.owner.send(Message::Input(Input::Durable(tail)));
             }
             if let Some(below) = work.trim {
-                appender.trim(below)?;
+                free(appender.trim(below)?);
             }
             if let Some(room) = appender.maintain()? {
                 let _ = self.owner.send(Message::Input(Input::JournalRoom(room)));

@@ -1,14 +1,19 @@
 //! Making sure: the store is synced and read back before the journal may be trimmed below it.
 
+use std::fs::File;
+use std::io;
+use std::sync::atomic::Ordering;
+
 use capataz_engine::TaskId;
 use capataz_journal::Position;
 use rusqlite::Connection;
 
 use super::aside::with_suffix;
 use super::bodies::{self, BodyError};
-use super::database::{self, Fault};
+use super::database::{self, Fault, WAL_PAGES};
 use super::entries::{self, LoadError};
 use super::meta::Meta;
+use super::paced;
 use super::project::{ProjectError, Projector};
 
 /// Entries of each of the two tables that one verification reads, with the bodies that belong to
@@ -62,35 +67,65 @@ impl Projector {
     /// What is read back may come from the kernel's cache: this finds what was written wrongly or
     /// damaged since, not a sector that goes bad later.
     pub fn checkpoint(&mut self) -> Result<Option<Position>, ProjectError> {
-        self.sync()?;
+        self.empty_wal()?;
         self.verify()?;
         let position = self.meta.position;
         Ok((position > Position::ZERO).then_some(position))
     }
 
-    fn sync(&mut self) -> Result<(), ProjectError> {
-        // With `full` a commit syncs the WAL, and with it every commit before. Unlike moving the
-        // WAL into the file, no reader can hold that up.
-        let full = self.connection.pragma_update(None, "synchronous", "full");
-        full.map_err(|error| self.roll_back(error))?;
-        self.begin()?;
-        let meta = self.meta;
-        let written = meta.write(&self.connection);
-        let done = written.and_then(|()| self.connection.execute_batch("COMMIT"));
-        done.map_err(|error| self.roll_back(error))?;
-        self.empty_wal().map_err(|error| self.roll_back(error))
+    /// After a commit: empties a WAL that has grown by [`WAL_PAGES`] since that was done last. When
+    /// there is no room for it in the file, the next commits try again.
+    pub(super) fn empty_large_wal(&mut self) -> Result<(), ProjectError> {
+        let pages = self.wal_pages.load(Ordering::Relaxed);
+        if pages < self.wal_tried {
+            // It has begun anew.
+            self.wal_tried = 0;
+        }
+        if pages - self.wal_tried < WAL_PAGES {
+            return Ok(());
+        }
+        self.wal_tried = pages;
+        match self.empty_wal() {
+            Err(ProjectError::NoSpace { .. }) => Ok(()),
+            done => done,
+        }
     }
 
-    /// Moves the WAL into the file as far as readers allow.
-    fn empty_wal(&self) -> rusqlite::Result<()> {
-        self.connection
-            .pragma_update(None, "synchronous", "normal")?;
-        let wal = std::fs::metadata(with_suffix(&self.path, "-wal"));
-        let sql = match wal.is_ok_and(|file| file.len() > WAL_BYTES) {
-            true => "PRAGMA wal_checkpoint(TRUNCATE)",
-            false => "PRAGMA wal_checkpoint(PASSIVE)",
-        };
-        self.connection.query_row(sql, [], |_| Ok(()))
+    /// Syncs the WAL, moves it into the file as far as readers allow, and syncs that.
+    ///
+    /// SQLite would do the same, with both syncs in one go each, while the journal waits.
+    fn empty_wal(&mut self) -> Result<(), ProjectError> {
+        let wal = with_suffix(&self.path, "-wal");
+        let log = File::open(&wal).and_then(|log| paced::sync(&log).map(|()| log));
+        let log = log.and_then(|log| File::open(self.dir())?.sync_all().map(|()| log));
+        let log = log.map_err(|error| self.unsynced(error))?;
+        self.set_synchronous("off")?;
+        let moved = self.wal_checkpoint("PASSIVE");
+        // The WAL has it all and is not written to before this is done.
+        let synced = paced::sync(&self.file);
+        self.set_synchronous("normal")?;
+        synced.map_err(|error| self.unsynced(error))?;
+        moved?;
+        match log.metadata() {
+            Ok(log) if log.len() > WAL_BYTES => self.wal_checkpoint("TRUNCATE"),
+            _ => Ok(()),
+        }
+    }
+
+    fn wal_checkpoint(&mut self, mode: &str) -> Result<(), ProjectError> {
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        let done = self.connection.query_row(&sql, [], |_| Ok(()));
+        done.map_err(|error| self.failure(error))
+    }
+
+    fn set_synchronous(&mut self, when: &str) -> Result<(), ProjectError> {
+        let set = self.connection.pragma_update(None, "synchronous", when);
+        set.map_err(|error| self.failure(error))
+    }
+
+    fn unsynced(&self, cause: io::Error) -> ProjectError {
+        let position = self.meta.position;
+        ProjectError::Unsynced { position, cause }
     }
 
     fn verify(&mut self) -> Result<(), ProjectError> {

@@ -16,7 +16,7 @@ const WRITE_CACHE_KIB: i64 = 64 * 1024;
 const READ_CACHE_KIB: i64 = 8 * 1024;
 /// Pages in the WAL after which a commit moves them into the file, as far as readers allow. A busy
 /// server reaches it every few seconds; more would make a restart after a crash read more.
-const WAL_PAGES: i64 = 16_384;
+pub(super) const WAL_PAGES: u32 = 16_384;
 /// Bytes in a page, of a new file only. Larger pages were slower for updates in random order.
 const PAGE_BYTES: i64 = 4096;
 

@@ -39,6 +39,7 @@ mod load;
 mod logs;
 mod meta;
 mod open;
+mod paced;
 mod project;
 mod reader;
 mod retain;

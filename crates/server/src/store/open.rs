@@ -1,5 +1,7 @@
 //! Opening a store: what is refused, and why.
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use capataz_engine::State;
@@ -85,6 +87,15 @@ pub enum OpenError {
         /// What SQLite found first.
         found: String,
     },
+    /// The system does not open it a second time, to sync it.
+    #[error("{path} cannot be opened: {cause}")]
+    Unopened {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
     /// SQLite cannot open it.
     #[error("{path}: {fault}")]
     Fault {
@@ -141,6 +152,7 @@ impl OpenError {
             OpenError::NoPosition { .. } | OpenError::Torn { .. } => true,
             OpenError::Fault { fault, .. } => matches!(fault, Fault::Damaged(_)),
             OpenError::OtherJournal { .. }
+            | OpenError::Unopened { .. }
             | OpenError::Format { .. }
             | OpenError::Foreign { .. } => false,
         }
@@ -195,12 +207,12 @@ impl Store {
         let meta = meta.ok_or_else(|| OpenError::NoPosition {
             path: self.path.clone(),
         })?;
-        Ok(Projector::new(
-            self.dir.clone(),
-            self.path.clone(),
-            connection,
-            meta,
-        ))
+        let (dir, path) = (self.dir.clone(), self.path.clone());
+        let file = File::open(&path).map_err(|cause| OpenError::Unopened {
+            path: path.clone(),
+            cause,
+        })?;
+        Projector::new(dir, path, file, connection, meta).map_err(fault)
     }
 
     /// The file.

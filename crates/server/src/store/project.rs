@@ -1,9 +1,15 @@
 //! The projector: the one writer of a store.
 
+use std::ffi::c_int;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use capataz_journal::Position;
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 
 use super::batch::Batch;
 use super::checkpoint::{Rounds, VerifyError};
@@ -50,6 +56,16 @@ pub enum ProjectError {
         #[source]
         cause: VerifyError,
     },
+    /// What was written may not be on the disk. Nothing may be written on top of it: whoever opens
+    /// the store next finds out what is there.
+    #[error("the store at position {position} cannot be synced: {cause}")]
+    Unsynced {
+        /// Where the store stands.
+        position: Position,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
     /// SQLite failed, or a row that is to be changed is damaged. Trying again will not help when
     /// it is damage.
     #[error("the store stays at position {position}: {cause}")]
@@ -68,6 +84,13 @@ pub struct Projector {
     dir: PathBuf,
     pub(super) path: PathBuf,
     pub(super) connection: Connection,
+    /// The store's file, to sync it. To close a file gives up all locks that the process has on it,
+    /// so this is open for as long as the connection.
+    pub(super) file: File,
+    /// Pages in the WAL after the last commit.
+    pub(super) wal_pages: Arc<AtomicU32>,
+    /// Their number when the WAL was to be emptied last.
+    pub(super) wal_tried: u32,
     pub(super) meta: Meta,
     pub(super) tags: TagIds,
     graphs: Graphs,
@@ -81,20 +104,31 @@ impl Projector {
     pub(super) fn new(
         dir: PathBuf,
         path: PathBuf,
-        connection: Connection,
+        file: File,
+        mut connection: Connection,
         meta: Meta,
-    ) -> Projector {
-        Projector {
+    ) -> rusqlite::Result<Projector> {
+        let wal_pages = Arc::new(AtomicU32::new(0));
+        let pages_now = Arc::clone(&wal_pages);
+        // SQLite empties no WAL by itself where there is a hook.
+        connection.wal_hook(Some(move |_: &mut Wal, pages: c_int| {
+            pages_now.store(pages.unsigned_abs(), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(Projector {
             dir,
             path,
             connection,
+            file,
+            wal_pages,
+            wal_tried: 0,
             meta,
             tags: TagIds::default(),
             graphs: Graphs::default(),
             pending: Vec::new(),
             rounds: Rounds::default(),
             retained: Retained::default(),
-        }
+        })
     }
 
     /// The namespace's directory.
@@ -125,6 +159,7 @@ impl Projector {
             let meta = self.transact(count);
             self.meta = meta.map_err(|error| self.roll_back(error))?;
             self.pending.drain(..count);
+            self.empty_large_wal()?;
         }
         Ok(self.meta.position)
     }

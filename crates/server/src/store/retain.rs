@@ -70,6 +70,7 @@ impl Projector {
             Ok(step)
         });
         let step = committed.map_err(|error| self.roll_back(error))?;
+        self.empty_large_wal()?;
         if !step.removed.is_empty() {
             self.remove_logs(&step.removed);
             self.tags.forget();
