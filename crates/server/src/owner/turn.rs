@@ -36,9 +36,10 @@ const TURN_BYTES: usize = 2 << 20;
 const TURN_LEASES: usize = 8_192;
 /// Records on their way at the most; beyond it inputs wait.
 const IN_FLIGHT: usize = 32;
-/// Changes after which entries are handed over even to a busy store, so that handing them over
-/// never takes long.
-const DIRTY_MAX: usize = 131_072;
+/// Changes after which entries are handed over even to a busy store, so that a turn is never more
+/// than some ten milliseconds late for handing them over. Fewer cost more of a drain: what has
+/// begun at one handover and ended at the next is stored in between.
+const DIRTY_MAX: usize = 32_768;
 
 /// How an owner is set up.
 #[derive(Clone, Debug)]
