@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::aside::with_suffix;
 use super::bodies::{self, BodyError};
-use super::database::{self, Fault, WAL_PAGES};
+use super::database::{self, Fault};
 use super::entries::{self, LoadError};
 use super::meta::Meta;
 use super::paced;
@@ -73,7 +73,7 @@ impl Projector {
         Ok((position > Position::ZERO).then_some(position))
     }
 
-    /// After a commit: empties a WAL that has grown by [`WAL_PAGES`] since that was done last. When
+    /// After a commit: empties a WAL that has grown by its limit since that was done last. When
     /// there is no room for it in the file, the next commits try again.
     pub(super) fn empty_large_wal(&mut self) -> Result<(), ProjectError> {
         let pages = self.wal_pages.load(Ordering::Relaxed);
@@ -81,7 +81,7 @@ impl Projector {
             // It has begun anew.
             self.wal_tried = 0;
         }
-        if pages - self.wal_tried < WAL_PAGES {
+        if pages - self.wal_tried < self.wal_limit {
             return Ok(());
         }
         self.wal_tried = pages;

@@ -13,7 +13,7 @@ use rusqlite::hooks::Wal;
 
 use super::batch::Batch;
 use super::checkpoint::{Rounds, VerifyError};
-use super::database::Fault;
+use super::database::{Fault, WAL_PAGES};
 use super::entries;
 use super::graphs::Graphs;
 use super::meta::Meta;
@@ -91,6 +91,8 @@ pub struct Projector {
     pub(super) wal_pages: Arc<AtomicU32>,
     /// Their number when the WAL was to be emptied last.
     pub(super) wal_tried: u32,
+    /// By how many more it is emptied again; a constant but for tests.
+    pub(super) wal_limit: u32,
     pub(super) meta: Meta,
     pub(super) tags: TagIds,
     graphs: Graphs,
@@ -122,6 +124,7 @@ impl Projector {
             file,
             wal_pages,
             wal_tried: 0,
+            wal_limit: WAL_PAGES,
             meta,
             tags: TagIds::default(),
             graphs: Graphs::default(),

@@ -14,3 +14,4 @@ mod retention;
 mod rounds;
 mod run_driver;
 mod runs;
+mod wal;
