@@ -19,8 +19,10 @@ use super::meta::Meta;
 const READERS: u64 = 8;
 /// Entries of one piece on average.
 const PIECE: u64 = 4_096;
-/// Entries that are handed over at once.
+/// Entries that are handed over at once, and the bytes after which fewer are: an array of which much
+/// is under way has an entry of megabytes.
 const PORTION: usize = 1_024;
+const PORTION_BYTES: usize = 256 << 10;
 /// Portions of a thread that wait for their turn: two pieces, so that all threads go on reading
 /// while the pieces before theirs are taken. Some megabytes for all of them.
 const WAITING: usize = 8;
@@ -187,7 +189,7 @@ fn read_piece(
         portion.sum.count(crc);
         portion.bytes.extend_from_slice(value);
         portion.ends.push((id, portion.bytes.len()));
-        if portion.ends.len() == PORTION {
+        if portion.ends.len() == PORTION || portion.bytes.len() > PORTION_BYTES {
             let full = Found::Portion(std::mem::take(&mut portion));
             taken = found.send(Ok(full)).is_ok();
         }
