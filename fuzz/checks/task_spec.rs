@@ -9,8 +9,8 @@ pub(crate) fn check(bytes: &[u8]) {
         return;
     };
     let encoded = spec::encode(&task);
-    // A number of 32 bits may be given with more, which are dropped; what is left, if it is below
-    // zero, takes one byte more than that.
+    // A number of 32 bits that is below zero is read from five bytes or more, and always written as
+    // ten.
     assert!(encoded.len() <= 2 * bytes.len(), "it grew to {encoded:?}");
     assert_eq!(spec::decode(encoded.clone()).as_ref(), Ok(&task));
     if let Err(error) = spec::validate(&task) {
