@@ -17,7 +17,7 @@ const SLOT_BYTES: usize = 88;
 const SLOT_STRIDE: u64 = 4096;
 const CHECKSUM_AT: usize = 84;
 const MAGIC: [u8; 8] = *b"CAPWIT01";
-/// A sequence or position beyond it was never reached by counting: what has one is damaged.
+/// A position beyond it was never reached by counting: what has one is damaged.
 const NEVER_REACHED: u64 = 1 << 63;
 
 /// What one slot of the witness says.
@@ -62,7 +62,7 @@ impl Witness {
             let mut bytes = [0; SLOT_BYTES];
             let whole = file.read_at(&mut bytes, slot * SLOT_STRIDE)? == SLOT_BYTES;
             if let Some((sequence, said)) = decode(&bytes).filter(|_| whole)
-                && newest.is_none_or(|(best, _)| sequence > best)
+                && newest.is_none_or(|(best, _)| is_after(sequence, best))
             {
                 newest = Some((sequence, said));
             }
@@ -80,7 +80,7 @@ impl Witness {
 
     /// Writes the older slot; the caller syncs.
     pub(crate) fn write(&mut self, said: Testimony) -> io::Result<()> {
-        self.sequence += 1;
+        self.sequence = self.sequence.wrapping_add(1);
         let bytes = encode(self.sequence, &said);
         let offset = (self.sequence % 2) * SLOT_STRIDE;
         self.file.write_at(&mut [IoSlice::new(&bytes)], offset)?;
@@ -91,6 +91,12 @@ impl Witness {
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync()
     }
+}
+
+/// Which of two slots is newer. The sequence goes round, so that none is the last: a slot that can be
+/// read can be followed by another.
+fn is_after(sequence: u64, other: u64) -> bool {
+    sequence.wrapping_sub(other).cast_signed() > 0
 }
 
 fn encode(sequence: u64, said: &Testimony) -> [u8; SLOT_BYTES] {
@@ -122,12 +128,15 @@ fn decode(bytes: &[u8; SLOT_BYTES]) -> Option<(u64, Testimony)> {
     };
     let sequence = u64::from_le_bytes(part(bytes, 24));
     // Only what is durable was ever trimmed.
-    let possible = said.first <= said.durable && sequence.max(said.durable.get()) < NEVER_REACHED;
+    let possible = said.first <= said.durable && said.durable.get() < NEVER_REACHED;
     possible.then_some((sequence, said))
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::disk::Disk;
+    use crate::disk::faulty::FaultyDisk;
+
     use super::*;
 
     #[test]
@@ -139,11 +148,43 @@ mod tests {
             first: Position::ZERO,
             link: Link::default(),
         };
-        assert!(decode(&encode(NEVER_REACHED - 1, &said)).is_some());
-        assert_eq!(decode(&encode(u64::MAX, &said)), None);
+        assert!(decode(&encode(1, &said)).is_some());
         let durable = Position::new(NEVER_REACHED);
         assert_eq!(decode(&encode(1, &Testimony { durable, ..said })), None);
         let first = said.durable.advance(1);
         assert_eq!(decode(&encode(1, &Testimony { first, ..said })), None);
+    }
+
+    #[test]
+    fn whatever_sequence_can_be_read_can_be_followed() {
+        for sequence in [
+            0,
+            (1 << 63) - 2,
+            (1 << 63) - 1,
+            1 << 63,
+            u64::MAX - 1,
+            u64::MAX,
+        ] {
+            let disk = FaultyDisk::new(0);
+            let file: Arc<dyn DiskFile> = disk.create(FILE_NAME).unwrap();
+            let mut said = Testimony {
+                journal: JournalId::from_bytes([1; 16]),
+                complete: true,
+                durable: Position::new(7),
+                first: Position::ZERO,
+                link: Link::default(),
+            };
+            let mut witness = Witness::create(Arc::clone(&file), said).unwrap();
+            witness.sequence = sequence;
+            witness.write(said).unwrap();
+            for _ in 0..3 {
+                witness.write(said).unwrap();
+                witness = Witness::load(Arc::clone(&file))
+                    .unwrap()
+                    .expect("a whole slot");
+                assert_eq!(witness.said().durable, said.durable, "after {sequence}");
+                said.durable = said.durable.advance(1);
+            }
+        }
     }
 }
