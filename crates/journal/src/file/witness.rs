@@ -127,8 +127,9 @@ fn decode(bytes: &[u8; SLOT_BYTES]) -> Option<(u64, Testimony)> {
         link: Link(part(bytes, 48)),
     };
     let sequence = u64::from_le_bytes(part(bytes, 24));
-    // Only what is durable was ever trimmed.
-    let possible = said.first <= said.durable && said.durable.get() < NEVER_REACHED;
+    // Only what is durable was ever trimmed, and while a journal is being made it has no records.
+    let made = said.complete || said.durable == Position::ZERO;
+    let possible = made && said.first <= said.durable && said.durable.get() < NEVER_REACHED;
     possible.then_some((sequence, said))
 }
 
@@ -153,6 +154,8 @@ mod tests {
         assert_eq!(decode(&encode(1, &Testimony { durable, ..said })), None);
         let first = said.durable.advance(1);
         assert_eq!(decode(&encode(1, &Testimony { first, ..said })), None);
+        let complete = false;
+        assert_eq!(decode(&encode(1, &Testimony { complete, ..said })), None);
     }
 
     #[test]
