@@ -88,6 +88,7 @@ impl Survey {
         for first in firsts {
             survey.look_at(disk, first)?;
         }
+        survey.judge_making();
         survey.judge_end()?;
         Ok(survey)
     }
@@ -128,6 +129,15 @@ impl Survey {
         } else if !firsts.is_empty() {
             let segments = firsts.len();
             self.note(Damage::WitnessMissing { segments });
+        }
+    }
+
+    /// A journal that is being made has one segment at most, and no record in it.
+    fn judge_making(&mut self) {
+        let being_made = self.said().is_some_and(|said| !said.complete);
+        let begun = |found: &Surveyed| found.standing.is_some_and(|s| s.position > Position::ZERO);
+        if being_made && self.segments.iter().any(begun) {
+            self.note(Damage::WitnessDamaged);
         }
     }
 
