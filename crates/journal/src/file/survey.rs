@@ -132,7 +132,7 @@ impl Survey {
         }
     }
 
-    /// A journal that is being made has one segment at most, and no record in it.
+    /// A journal that is being made has no record, and no segment but the first.
     fn judge_making(&mut self) {
         let being_made = self.said().is_some_and(|said| !said.complete);
         let begun = |found: &Surveyed| found.standing.is_some_and(|s| s.position > Position::ZERO);
